@@ -1,0 +1,112 @@
+"""A meeting as its timelines show it, laid out as occurrences in a span of time.
+
+What must stay true: an occurrence keeps its name (its original start) when it moves; what is past stays as it was when its
+series is cancelled or changed, and a changed series invents no past it did not have.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from domain import recurrence
+from domain.events import Exception_, Former, Part, Shown, View
+from domain.recurrence import Slot, Spec
+
+
+class Laid(NamedTuple):
+    """One occurrence: its name (original start, ms), where it is now, what is shown of it."""
+
+    original: int
+    slot: Slot
+    shown: Shown
+
+
+def shape(part: Part | Former) -> Spec:
+    """The shape in time of a part."""
+    shown = part.shown
+    return recurrence.spec(shown.start, shown.time_zone, shown.duration, shown.all_day, part.rules, part.excluded, part.added)
+
+
+def is_series(part: Part | Former) -> bool:
+    """Does it have more occurrences than its first?"""
+    return bool(part.rules or part.added)
+
+
+def own_slot(shown: Shown) -> Slot:
+    """Where a single meeting or an exception is."""
+    return recurrence.slot(recurrence.spec(shown.start, shown.time_zone, shown.duration, shown.all_day), shown.start)
+
+
+def laid_out(view: View, low: int, high: int) -> list[Laid]:
+    """The occurrences of a meeting, soonest first: of a series those that start in [low, high) ms, of a single meeting its one."""
+    found: dict[int, Laid] = {}
+    for part in view.parts:
+        for laid in _of_part(part, low, high):
+            found[laid.original] = laid
+    for exception in view.exceptions:
+        _except(found, exception, view, low, high)
+    return sorted(found.values(), key=lambda laid: (laid.slot.start, laid.original))
+
+
+def _of_part(part: Part, low: int, high: int) -> list[Laid]:
+    if not is_series(part):
+        if part.shown.start in part.excluded:
+            return []
+        at = own_slot(part.shown)
+        return [Laid(part.first if part.first is not None else at.start, at, _as_of_cancel(part, part.shown, at, True))]
+    past = {laid.original: laid for former in part.formers for laid in _of_former(former, low, high)}
+    now = recurrence.starts(shape(part), low, high)
+    for at in now:
+        if part.since is not None and at.end <= part.since and at.start not in past:
+            continue
+        past[at.start] = Laid(at.start, at, _as_of_cancel(part, part.shown, at, False))
+    return list(past.values())
+
+
+def _of_former(former: Former, low: int, high: int) -> list[Laid]:
+    return [
+        Laid(at.start, at, former.shown)
+        for at in recurrence.starts(shape(former), low, high)
+        if at.end <= former.until and (former.since is None or at.end > former.since)
+    ]
+
+
+def _as_of_cancel(part: Part, shown: Shown, at: Slot, single: bool) -> Shown:
+    """Cancelled from some time on: what had ended by then stays as it was, unless it is the whole meeting."""
+    if part.cancelled_from is None or (not single and at.end <= part.cancelled_from):
+        return shown
+    return replace(shown, status="cancelled")
+
+
+def _except(found: dict[int, Laid], exception: Exception_, view: View, low: int, high: int) -> None:
+    base = found.get(exception.original)
+    if exception.gone:
+        found.pop(exception.original, None)
+        return
+    part = _part_making(view, exception.original)
+    shown = exception.shown or (base.shown if base else None)
+    if shown is None or (base is None and not exception.loose and not _stays(exception, shown, part)):
+        return
+    at = own_slot(shown) if exception.shown else (base.slot if base else own_slot(shown))
+    if not low <= at.start < high and not low <= exception.original < high and view.parts:
+        return
+    cancelled = exception.cancelled or (part is not None and part.cancelled_from is not None and at.end > part.cancelled_from)
+    found[exception.original] = Laid(exception.original, at, replace(shown, status="cancelled") if cancelled else shown)
+
+
+def _part_making(view: View, original: int) -> Part | None:
+    for part in view.parts:
+        if is_series(part) and recurrence.makes(shape(part), original):
+            return part
+    return view.parts[0] if view.parts else None
+
+
+def _stays(exception: Exception_, shown: Shown, part: Part | None) -> bool:
+    """An exception that no part makes any more: it stays if the side told it after the series' change, or if it was past."""
+    if exception.cancelled and exception.shown is None:
+        return False
+    if part is None or part.since is None:
+        return not exception.cancelled
+    return exception.updated >= part.since or own_slot(shown).end <= part.since

@@ -1,0 +1,91 @@
+"""Whose timeline a meeting belongs in: each guest judged once, with the rule that judged him."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from domain.account import Account
+from domain.connection import Connection
+from domain.contact import Contact
+from domain.decisions import Decision, Outcome, Rule
+from domain.events import Guest
+from domain.people import Person
+
+
+class Surroundings(Protocol):
+    """What a decision about a meeting may look at beside the meeting itself."""
+
+    account: Account
+
+    def connection(self, user: str) -> Connection:
+        """The user's connection, empty if he never had one."""
+
+    def person(self, token: str) -> Person:
+        """The person behind a sealed token."""
+
+    def contacts_of(self, key: str) -> tuple[str, ...]:
+        """The contacts whose Email property is this person's address: survivors only, in the order of their ids."""
+
+    def contact(self, contact: str) -> Contact | None:
+        """A contact by its CRM id, merges followed; None if it is not known."""
+
+
+class Matched(NamedTuple):
+    """`contacts` in whose timelines it stands; `by_guest` person key to contact; `guests` who may be shown; one decision a
+    guest or association."""
+
+    contacts: tuple[str, ...]
+    by_guest: dict[str, str]
+    guests: tuple[Guest, ...]
+    decisions: tuple[Decision, ...]
+
+
+def match(guests: tuple[Guest, ...], associated: tuple[str, ...], by_hand: bool, around: Surroundings) -> Matched:
+    """Judge every guest and every association (rules contact-match, never-log, crm-user, own-domain, no-contact).
+
+    An association made by hand wins over own-domain, not over never-log.
+    """
+    contacts: dict[str, None] = {}
+    by_guest: dict[str, str] = {}
+    shown: list[Guest] = []
+    decisions: list[Decision] = []
+    account = around.account
+    for guest in guests:
+        person = around.person(guest.person)
+        key = person.key
+        never = account.never_logged(person)
+        if never is not None:
+            decisions.append(Decision(never, Outcome.IGNORED, key))
+            if never is not Rule.NEVER_LOG and never is not Rule.ERASED:
+                shown.append(guest)
+            continue
+        shown.append(guest)
+        found = around.contacts_of(key)
+        if not found:
+            decisions.append(Decision(Rule.NO_CONTACT, Outcome.IGNORED, key))
+            continue
+        by_guest[key] = found[0]
+        for contact in found:
+            contacts[contact] = None
+            decisions.append(Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, key, contact))
+    for told in associated:
+        contact, never = _associated(told, by_hand, around)
+        if never is not None:
+            decisions.append(Decision(never, Outcome.IGNORED, None, contact))
+        elif contact not in contacts:
+            contacts[contact] = None
+            decisions.append(Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, None, contact, {"association": True}))
+    return Matched(tuple(contacts), by_guest, tuple(shown), tuple(decisions))
+
+
+def _associated(told: str, by_hand: bool, around: Surroundings) -> tuple[str, Rule | None]:
+    """The contact that an association means, and the rule that keeps it out, if one does."""
+    contact = around.contact(told)
+    if contact is None:
+        return told, None
+    if contact.erased:
+        return contact.id, Rule.ERASED
+    never = around.account.never_logged(around.person(contact.person)) if contact.person else None
+    if never is Rule.OWN_DOMAIN and by_hand:
+        never = None
+    return contact.id, never

@@ -1,0 +1,338 @@
+"""The Meeting: everything known of one meeting on both sides, and what follows from one more word about it.
+
+`evolve` only assigns. `learn` is the decider: it takes a copy with one new revision (and what is known of other meetings
+found to be this one), settles what the meeting is now, and says which event records it and which rules settled it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
+
+from domain import layout
+from domain.decisions import Decision, Outcome, Rule
+from domain.events import (
+    Event,
+    MeetingAbsorbed,
+    MeetingCancelled,
+    MeetingEvent,
+    MeetingNoted,
+    MeetingRescheduled,
+    MeetingRevised,
+    MeetingScheduled,
+    MeetingWithdrawn,
+    Revision,
+    Shown,
+    Sighting,
+    View,
+)
+from domain.matching import Surroundings
+from domain.settling import Settled, outside, settle
+from domain.sighting import News, compare, joined, last, united
+
+
+class Meeting(Struct, frozen=True):
+    """`copies` by key; `view` as timelines show it, None in none; `into` the meeting it was found to be."""
+
+    id: UUID
+    account: str
+    copies: dict[str, Sighting] = {}
+    view: View | None = None
+    into: UUID | None = None
+    version: int = 0
+
+
+class Learned(NamedTuple):
+    """What followed: the event to record (None: nothing new), the decisions, and the meeting after it."""
+
+    event: MeetingEvent | None
+    decisions: tuple[Decision, ...]
+    meeting: Meeting
+
+
+class Cause(NamedTuple):
+    """What an event followed from: the source event's id, when it happened at its side, and our clock (ms)."""
+
+    event: str
+    at: int
+    recorded_at: int
+
+
+def evolve(state: Meeting, event: Event) -> Meeting:
+    """The meeting after `event`."""
+    if isinstance(event, MeetingAbsorbed):
+        return replace(state, into=UUID(event.into), view=None, version=state.version + 1)
+    if not isinstance(event, MeetingEvent):
+        return state
+    copies = state.copies
+    if event.sighting is not None or event.absorbed:
+        copies = dict(copies)
+        for other in event.absorbed:
+            copies[other.key] = united(copies[other.key], other) if other.key in copies else other
+        if event.sighting is not None:
+            copies[event.sighting.key], _ = joined(copies.get(event.sighting.key), event.sighting)
+    view = state.view if event.view is UNSET else event.view
+    return replace(state, copies=copies, view=view, version=state.version + 1)
+
+
+def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, absorbed: tuple[Meeting, ...] = ()) -> Learned:
+    """What follows from one more revision of one copy.
+
+    >>> # see tests/domain/test_meeting_rules.py: one table of cases a rule
+    """
+    before = meeting
+    for other in absorbed:
+        for copy in other.copies.values():
+            known = meeting.copies.get(copy.key)
+            meeting = replace(meeting, copies={**meeting.copies, copy.key: united(known, copy) if known else copy})
+    known = meeting.copies.get(seen.key)
+    copy, news = joined(known, seen)
+    if news is News.DUPLICATE and not absorbed:
+        return Learned(None, (Decision(Rule.DUPLICATE, Outcome.IGNORED),), before)
+    if news is News.KNOWN and copy is known and not absorbed:
+        rule = Rule.ECHO if copy.origin == "rendezvous" else Rule.STALE
+        return Learned(None, (Decision(rule, Outcome.IGNORED, note={"revision": "already known"}),), before)
+    copies = {**meeting.copies, copy.key: copy}
+    # A word that is no news re-judges nobody: a guest keeps the contacts he was matched with until the meeting changes.
+    keep = before.view if news in (News.STALE, News.KNOWN) else None
+    settled = settle(tuple(copies.values()), around, keep)
+    view = settled.view
+    changed = _changed(before.view, view)
+    shown = changed or view != before.view
+    content_free = (
+        _without_content(seen) if outside(copy, tuple(copies.values()), around) is not None and not _may_count(copy, around) else seen
+    )
+    kind = _kind(before.view, view, changed)
+    event = kind(
+        account=meeting.account,
+        at=cause.at,
+        recorded_at=cause.recorded_at,
+        cause=cause.event,
+        sighting=content_free,
+        view=view if shown else UNSET,
+        absorbed=tuple(c for other in absorbed for c in other.copies.values()),
+        changed=changed,
+        purge=view is None and before.view is not None and settled.why_not is Rule.PRIVATE,
+    )
+    decisions = _decide(before, known, copy, news, settled, changed, around, bool(absorbed))
+    return Learned(event, decisions, evolve(before, event))
+
+
+def _may_count(copy: Sighting, around: Surroundings) -> bool:
+    """Could a copy that does not count yet count by what is learned later (a switched provider's earlier meeting)?"""
+    return copy.created is not None and around.connection(copy.user or "").created_within_any(copy.created)
+
+
+def _without_content(seen: Sighting) -> Sighting:
+    """Of what is outside, only its identity is kept."""
+    return replace(seen, revisions=tuple(replace(r, content=None) for r in seen.revisions))
+
+
+def rejudge(meeting: Meeting, cause: Cause, around: Surroundings) -> Learned:
+    """Judge the guests again with nothing new said of the meeting (policy backfill, an erasure)."""
+    if meeting.view is None:
+        return Learned(None, (), meeting)
+    settled = settle(tuple(meeting.copies.values()), around)
+    if settled.view == meeting.view:
+        return Learned(None, (), meeting)
+    event = MeetingRevised(
+        account=meeting.account,
+        at=cause.at,
+        recorded_at=cause.recorded_at,
+        cause=cause.event,
+        view=settled.view,
+        changed=_changed(meeting.view, settled.view),
+    )
+    return Learned(event, settled.decisions, evolve(meeting, event))
+
+
+def absorb(meeting: Meeting, into: UUID, cause: Cause) -> tuple[MeetingAbsorbed, Meeting]:
+    """This meeting was found to be another."""
+    event = MeetingAbsorbed(account=meeting.account, at=cause.at, recorded_at=cause.recorded_at, cause=cause.event, into=into.hex)
+    return event, evolve(meeting, event)
+
+
+# --- what changed, and what it is called -------------------------------------------------------------------------------------
+
+
+def _changed(before: View | None, after: View | None) -> tuple[str, ...]:
+    if before is None or after is None:
+        return () if before is after else ("timeline",)
+    if before == after:
+        return ()
+    old, new = _heads(before), _heads(after)
+    names = []
+    if [(s.start, s.duration, s.time_zone, s.all_day) for s in old] != [(s.start, s.duration, s.time_zone, s.all_day) for s in new]:
+        names.append("time")
+    for field in ("title", "location", "conference_url", "guests", "contacts"):
+        if [getattr(s, field) for s in old] != [getattr(s, field) for s in new]:
+            names.append({"conference_url": "conferenceUrl"}.get(field, field))
+    if _cancelled(before) != _cancelled(after) or [s.status for s in old] != [s.status for s in new]:
+        names.append("status")
+    if [(p.rules, p.excluded, p.added) for p in before.parts] != [(p.rules, p.excluded, p.added) for p in after.parts]:
+        names.append("series")
+    if before.links != after.links:
+        names.append("links")
+    return tuple(names) or ("details",)
+
+
+def _heads(view: View) -> list[Shown]:
+    return [p.shown for p in view.parts] + [e.shown for e in view.exceptions if e.shown is not None]
+
+
+def _cancelled(view: View) -> tuple[object, ...]:
+    return tuple(p.cancelled_from is not None for p in view.parts), frozenset(e.original for e in view.exceptions if e.cancelled)
+
+
+def _kind(before: View | None, after: View | None, changed: tuple[str, ...]) -> type[MeetingEvent]:
+    if after is None:
+        return MeetingNoted if before is None else MeetingWithdrawn
+    if before is None:
+        return MeetingScheduled
+    if not changed or set(changed) <= {"links"}:
+        return MeetingNoted
+    if "status" in changed and _more_cancelled(before, after):
+        return MeetingCancelled
+    return MeetingRescheduled if {"time", "series"} & set(changed) else MeetingRevised
+
+
+def _more_cancelled(before: View, after: View) -> bool:
+    parts = sum(p.cancelled_from is not None for p in after.parts) > sum(p.cancelled_from is not None for p in before.parts)
+    return parts or sum(e.cancelled for e in after.exceptions) > sum(e.cancelled for e in before.exceptions)
+
+
+# --- which rule settled it -----------------------------------------------------------------------------------------------------
+
+
+def _decide(
+    before: Meeting,
+    known: Sighting | None,
+    copy: Sighting,
+    news: News,
+    settled: Settled,
+    changed: tuple[str, ...],
+    around: Surroundings,
+    absorbing: bool,
+) -> tuple[Decision, ...]:
+    main = _main(before, known, copy, news, settled, changed, around, absorbing)
+    if settled.view is None or main.outcome is Outcome.IGNORED and main.rule is not Rule.CALENDAR_DELETES:
+        return (main,)
+    rest = settled.decisions
+    if not any(s.contacts for s in _heads(settled.view)) and settled.decisions:
+        nobody = Decision(Rule.NO_CONTACT, Outcome.IGNORED)
+        return (nobody, *rest) if before.version == 0 and main.rule is Rule.CONTACT_MATCH else (main, nobody, *rest)
+    return (main, *rest)
+
+
+def _main(
+    before: Meeting,
+    known: Sighting | None,
+    copy: Sighting,
+    news: News,
+    settled: Settled,
+    changed: tuple[str, ...],
+    around: Surroundings,
+    absorbing: bool,
+) -> Decision:
+    """The one rule that settled the source event, most decisive first."""
+    word = last(copy)
+    out = outside(copy, tuple({**before.copies, copy.key: copy}.values()), around)
+    if word.kind != "meeting":
+        return Decision(Rule.NOT_A_MEETING, Outcome.IGNORED, note={"kind": word.kind})
+    if out is not None:
+        return Decision(out, Outcome.IGNORED)
+    if copy.side == "crm" and word.state == "deleted" and news is not News.STALE:
+        return Decision(Rule.CRM_DELETE_KEEPS_CALENDAR, Outcome.APPLIED)
+    if settled.why_not is Rule.CRM_DELETE_KEEPS_CALENDAR:
+        return Decision(Rule.CRM_DELETE_KEEPS_CALENDAR, Outcome.SUPPRESSED)
+    if settled.why_not is Rule.PRIVATE:
+        return Decision(Rule.PRIVATE, Outcome.IGNORED)
+    if news is News.STALE or news is News.KNOWN:
+        return Decision(Rule.STALE, Outcome.IGNORED, note={"taken": list(changed)} if changed else None)
+    if settled.view is None:
+        if copy.side == "calendar" and word.state == "deleted":
+            return Decision(Rule.CALENDAR_DELETES, Outcome.IGNORED, note={"reason": "nothing was known of it"})
+        return Decision(settled.why_not or Rule.ACTIVE_WINDOW, Outcome.IGNORED)
+    if copy.side == "crm":
+        return _main_crm(before, known, copy, settled, changed, absorbing)
+    return _main_calendar(before, known, copy, word, settled, changed, absorbing)
+
+
+def _main_crm(
+    before: Meeting, known: Sighting | None, copy: Sighting, settled: Settled, changed: tuple[str, ...], absorbing: bool
+) -> Decision:
+    if known is None or all(r.content is None for r in known.revisions):
+        joins = bool(before.copies) or absorbing
+        if copy.origin == "booking":
+            return Decision(Rule.CONTACT_BOOKS, Outcome.MERGED if joins else Outcome.APPLIED)
+        if copy.origin == "rendezvous":
+            return Decision(Rule.ECHO, Outcome.MERGED)
+        if joins:
+            return Decision(Rule.SAME_MEETING, Outcome.MERGED, note=_losing(settled))
+        return Decision(Rule.CRM_SCHEDULES if copy.origin == "user" else Rule.SAME_MEETING, Outcome.APPLIED)
+    if settled.merged:
+        return Decision(Rule.THREE_WAY, Outcome.APPLIED, note=_losing(settled))
+    if last(copy).state == "restored":
+        return Decision(Rule.CRM_DELETE_KEEPS_CALENDAR, Outcome.APPLIED, note={"restored": True})
+    return Decision(Rule.CRM_UPDATES, Outcome.APPLIED, note={"changed": list(changed)})
+
+
+def _main_calendar(
+    before: Meeting,
+    known: Sighting | None,
+    copy: Sighting,
+    word: Revision,
+    settled: Settled,
+    changed: tuple[str, ...],
+    absorbing: bool,
+) -> Decision:
+    if word.state in ("deleted", "cancelled"):
+        if (
+            before.view is not None
+            and settled.view is not None
+            and not _more_cancelled(before.view, settled.view)
+            and word.state == "deleted"
+        ):
+            cancelled = any(p.cancelled_from is not None for p in settled.view.parts)
+            reason = "it was cancelled already" if cancelled else "a guest's copy is gone: his answer, not a cancellation"
+            return Decision(Rule.CALENDAR_DELETES, Outcome.IGNORED, note={"reason": reason})
+        return Decision(Rule.CALENDAR_DELETES, Outcome.APPLIED)
+    if known is None and (before.copies or absorbing):
+        rule = Rule.ECHO if copy.origin == "rendezvous" else Rule.SAME_MEETING
+        if copy.original is not None and any(o.original is None and o.id == copy.series for o in before.copies.values()):
+            return Decision(Rule.CALENDAR_UPDATES, Outcome.APPLIED, note={"changed": list(changed)})
+        if any(o.origin == "booking" for o in before.copies.values()):
+            rule = Rule.CONTACT_BOOKS
+        return Decision(rule, Outcome.MERGED, note=_losing(settled))
+    if settled.merged and changed:
+        return Decision(Rule.THREE_WAY, Outcome.APPLIED, note=_losing(settled))
+    if before.version == 0:
+        return Decision(Rule.CONTACT_MATCH, Outcome.APPLIED)
+    return Decision(Rule.CALENDAR_UPDATES, Outcome.APPLIED, note={"changed": list(changed)})
+
+
+def _losing(settled: Settled) -> dict[str, object] | None:
+    """The losing values, of a meeting that is logged."""
+    if not settled.lost or settled.view is None or not any(s.contacts for s in _heads(settled.view)):
+        return None
+    return {"lost": msgspec.to_builtins(settled.lost)}
+
+
+def known_time(meeting: Meeting, copy: Sighting) -> tuple[int, int] | None:
+    """When the last known content of this copy is, as instants [start, end) of its first occurrence; None if unknown."""
+    for r in reversed(copy.revisions):
+        if r.content is not None:
+            at = layout.own_slot(
+                Shown(start=r.content.start, duration=r.content.duration, time_zone=r.content.time_zone, all_day=r.content.all_day)
+            )
+            return at.start, at.end
+    return None
+
+
+def newer_than(copy: Sighting, other: Revision) -> bool:
+    """Is what is known of this copy newer than `other`?"""
+    return bool(copy.revisions) and compare(last(copy), other) > 0

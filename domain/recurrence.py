@@ -1,0 +1,277 @@
+"""Series laid out as occurrences, local times as instants. RFC 5545 through python-dateutil and zoneinfo; no calendar of our own.
+
+What must stay true:
+- a series keeps its wall-clock time: the rule runs on local times, and only its results become instants;
+- in a daylight-saving gap a local time is read by the offset before it, in a fold it is the first (RFC 5545 3.3.5);
+- days and weeks of a duration are nominal, hours, minutes and seconds exact;
+- the first start is an occurrence unless excluded, and counts for COUNT; an added start before the first start or
+  after UNTIL is none;
+- no input makes this loop for ever: what repeats more often than hourly, or never, is refused beforehand, and a layout
+  ends at `MOST` occurrences.
+
+Instants are milliseconds since 1970 in UTC. A floating time is read as UTC; a date is its midnight in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from dateutil.rrule import rrulestr
+
+MOST = 10_000
+"""No series is laid out as more occurrences than this at a time."""
+
+_EPOCH = datetime(1970, 1, 1)
+_MILLISECOND = timedelta(milliseconds=1)
+_DURATION = re.compile(r"P(?:(\d{1,5})W)?(?:(\d{1,6})D)?(?:T(?:(\d{1,7})H)?(?:(\d{1,8})M)?(?:(\d{1,9})(?:\.\d+)?S)?)?", re.ASCII)
+_KEYS = frozenset("FREQ UNTIL COUNT INTERVAL BYSECOND BYMINUTE BYHOUR BYDAY BYMONTHDAY BYYEARDAY BYWEEKNO BYMONTH BYSETPOS WKST".split())
+_TOO_OFTEN = ("SECONDLY", "MINUTELY")
+# A year with leap days ahead and not far from the last one, so that a rule that never happens is seen to end.
+_PROBE = datetime(9960, 1, 1, 9)
+
+
+class Duration(NamedTuple):
+    """`days` are nominal (the same wall-clock time that many days on), `seconds` exact."""
+
+    days: int
+    seconds: int
+
+
+class Spec(NamedTuple):
+    """The shape in time of a meeting. `start`, `excluded` and `added` are local in `zone` (None: floating or all-day)."""
+
+    start: datetime
+    zone: str | None
+    length: Duration
+    all_day: bool
+    rules: tuple[str, ...] = ()
+    excluded: tuple[datetime, ...] = ()
+    added: tuple[datetime, ...] = ()
+
+
+class Slot(NamedTuple):
+    """One occurrence: its local start, and start and end as instants."""
+
+    local: datetime
+    start: int
+    end: int
+
+
+@lru_cache(maxsize=4096)
+def duration(text: str) -> Duration | None:
+    """An ISO 8601 duration of weeks, days, hours, minutes and seconds, or None if it is anything else.
+
+    >>> duration("PT1H30M"), duration("P1W"), duration("-PT1H"), duration("P1M")
+    (Duration(days=0, seconds=5400), Duration(days=7, seconds=0), None, None)
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None or text in ("P", "PT") or text.endswith("T"):
+        return None
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return Duration(weeks * 7 + days, hours * 3600 + minutes * 60 + seconds)
+
+
+def spec(
+    start: datetime,
+    zone: str | None,
+    length: str,
+    all_day: bool = False,
+    rules: tuple[str, ...] = (),
+    excluded: tuple[datetime, ...] = (),
+    added: tuple[datetime, ...] = (),
+) -> Spec:
+    """A shape in time, from values that were examined before (`duration`, `why_not`)."""
+    lasts = duration(length)
+    if lasts is None:
+        raise ValueError(f"not a duration: {length!r}")
+    return Spec(start, None if all_day else zone, lasts, all_day, rules, excluded, added)
+
+
+@lru_cache(maxsize=4096)
+def why_not(rule: str) -> str | None:
+    """Why this text is no RRULE value we carry, or None if it is one.
+
+    >>> why_not("FREQ=WEEKLY;COUNT=4") is None, why_not("every Monday")
+    (True, "not an RRULE: 'every Monday' is not NAME=value")
+    """
+    parts = _parts(rule)
+    if isinstance(parts, str):
+        return f"not an RRULE: {parts}"
+    if parts["FREQ"] in _TOO_OFTEN:
+        return f"FREQ={parts['FREQ']} repeats more often than any meeting"
+    if "COUNT" in parts and "UNTIL" in parts:
+        return "not an RRULE: both COUNT and UNTIL"
+    if "UNTIL" in parts and _until(parts["UNTIL"], None) is None:
+        return f"not an RRULE: UNTIL={parts['UNTIL'][:40]} is no date"
+    try:
+        probe = rrulestr(_text({k: v for k, v in parts.items() if k not in ("COUNT", "UNTIL", "INTERVAL")}), dtstart=_PROBE)
+        rrulestr(_text({k: v for k, v in parts.items() if k != "UNTIL"}), dtstart=_PROBE)
+        if next(iter(probe), None) is None:
+            return "this rule never happens"
+    except (ValueError, TypeError, OverflowError, KeyError, IndexError, AttributeError) as error:
+        return f"not an RRULE: {error}"
+    return None
+
+
+def _parts(rule: str) -> dict[str, str] | str:
+    """NAME -> value, upper case, or what is wrong."""
+    if len(rule) > 2000:
+        return "longer than 2,000 characters"
+    parts: dict[str, str] = {}
+    for piece in rule.strip().rstrip(";").split(";"):
+        name, equals, value = piece.partition("=")
+        name = name.strip().upper()
+        if not equals or not value:
+            return f"{piece[:40]!r} is not NAME=value"
+        if name not in _KEYS or name in parts:
+            return f"{name[:40]!r} is {'repeated' if name in parts else 'unknown'}"
+        parts[name] = value.strip().upper()
+    if "FREQ" not in parts:
+        return "FREQ is missing"
+    for name in ("COUNT", "INTERVAL"):
+        if name in parts and not (parts[name].isascii() and parts[name].isdigit() and 0 < int(parts[name]) < 10**9):
+            return f"{name}={parts[name][:40]} is no positive number"
+    return parts
+
+
+def _text(parts: dict[str, str]) -> str:
+    return ";".join(f"{name}={value}" for name, value in parts.items())
+
+
+def _until(text: str, zone: str | None) -> datetime | None:
+    """UNTIL as a local time: UTC is converted, a date is the end of its day, a local time stays."""
+    for form in ("%Y%m%dT%H%M%SZ", "%Y%m%dT%H%M%S", "%Y%m%d"):
+        try:
+            moment = datetime.strptime(text, form)
+        except ValueError:
+            continue
+        if form.endswith("Z") and zone is not None:
+            return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        return moment.replace(hour=23, minute=59, second=59) if form == "%Y%m%d" else moment
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def instant(local: datetime, zone: str | None) -> int:
+    """The instant of a local time, in milliseconds since 1970 UTC; floating (None) is read as UTC.
+
+    >>> instant(datetime(2026, 3, 29, 2, 30), "Europe/Paris") == instant(datetime(2026, 3, 29, 3, 30), "Europe/Paris")
+    True
+    """
+    at = (local - _EPOCH) // _MILLISECOND
+    if zone is None or zone == "UTC":
+        return at
+    try:
+        offset = local.replace(tzinfo=_zone(zone)).utcoffset()
+    except OverflowError:  # the very first and last days of the calendar
+        offset = None
+    return at - offset // _MILLISECOND if offset else at
+
+
+def moment(at: int) -> datetime:
+    """The aware UTC datetime of an instant."""
+    return (_EPOCH + timedelta(milliseconds=at)).replace(tzinfo=UTC)
+
+
+def millis(at: datetime) -> int:
+    """The instant of an aware datetime."""
+    return (at.astimezone(UTC).replace(tzinfo=None) - _EPOCH) // _MILLISECOND
+
+
+def slot(shape: Spec, local: datetime) -> Slot:
+    """The occurrence of this shape that starts at `local`."""
+    start = instant(local, shape.zone)
+    if not shape.length.days:
+        return Slot(local, start, start + shape.length.seconds * 1000)
+    try:
+        later = local + timedelta(days=shape.length.days)
+    except OverflowError:
+        later = datetime.max
+    return Slot(local, start, instant(later, shape.zone) + shape.length.seconds * 1000)
+
+
+def starts(shape: Spec, since: datetime | int, until: datetime | int) -> list[Slot]:
+    """The occurrences that start in [since, until), soonest first, at most `MOST`. A meeting without rule and added
+    start has one, wherever it is."""
+    if not shape.rules and not shape.added:
+        return [slot(shape, shape.start)] if shape.start not in shape.excluded else []
+    low = since if isinstance(since, int) else millis(since)
+    high = until if isinstance(until, int) else millis(until)
+    return list(_laid_out(shape, low, high))
+
+
+@lru_cache(maxsize=2048)
+def _laid_out(shape: Spec, low: int, high: int) -> tuple[Slot, ...]:
+    # A day on each side covers every zone's offset; the exact instants are compared below.
+    first = _clamped(low - 86_400_000 * 2)
+    last = _clamped(high + 86_400_000 * 2)
+    found = {local for rule in shape.rules for local in _by_rule(shape, rule, first, last)}
+    found.add(shape.start)
+    end = _last_until(shape)
+    found.update(a for a in shape.added if a >= shape.start and (end is None or a <= end))
+    found.difference_update(shape.excluded)
+    slots = (slot(shape, local) for local in sorted(found))
+    return tuple(islice((s for s in slots if low <= s.start < high), MOST))
+
+
+def _by_rule(shape: Spec, rule: str, first: datetime, last: datetime) -> list[datetime]:
+    made, count = _rule(shape.start, shape.zone, rule)
+    generated: Iterator[datetime] = iter(made)
+    if count is not None and next(iter(made), None) != shape.start:
+        # DTSTART counts as the first occurrence even where the rule would not make it (RFC 5545 3.3.10).
+        generated = islice(generated, max(count - 1, 0))
+    found: list[datetime] = []
+    for local in generated:
+        if local > last or len(found) >= MOST:
+            break
+        if local >= first:
+            found.append(local)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _rule(start: datetime, zone: str | None, rule: str) -> tuple[Iterable[datetime], int | None]:
+    """The rule on local times, and its COUNT."""
+    parts = _parts(rule)
+    if isinstance(parts, str):
+        raise ValueError(parts)
+    if "UNTIL" in parts:
+        until = _until(parts["UNTIL"], zone)
+        if until is None:
+            raise ValueError(f"UNTIL={parts['UNTIL']}")
+        parts["UNTIL"] = until.strftime("%Y%m%dT%H%M%S").rjust(15, "0")
+    made = rrulestr(_text(parts), dtstart=start.replace(microsecond=0))
+    return made, int(parts["COUNT"]) if "COUNT" in parts else None
+
+
+def _last_until(shape: Spec) -> datetime | None:
+    ends = []
+    for rule in shape.rules:
+        parts = _parts(rule)
+        end = _until(parts["UNTIL"], shape.zone) if isinstance(parts, dict) and "UNTIL" in parts else None
+        if end is None:
+            return None
+        ends.append(end)
+    return max(ends, default=None)
+
+
+def _clamped(at: int) -> datetime:
+    try:
+        return _EPOCH + timedelta(milliseconds=at)
+    except OverflowError:
+        return datetime.max if at > 0 else datetime.min
+
+
+def makes(shape: Spec, at: int) -> bool:
+    """Does this series make an occurrence that starts at the instant `at`?"""
+    return any(s.start == at for s in starts(shape, at, at + 1))

@@ -1,0 +1,654 @@
+"""What a meeting is, from all the copies of it that are known: the one place where copies, sides and rules meet.
+
+What must stay true: `settle` is a pure function of the copies (each with its revisions in the provider's order) and of
+the surroundings. It knows nothing of the order in which anything arrived, so that no order of deliveries can matter.
+
+The steps, in the order of the functions below:
+1. which copies count (rules active-window, primary-only, one-calendar, not-a-meeting);
+2. is it kept out altogether (crm-delete-keeps-calendar, private);
+3. whose copy speaks for the calendar (same-meeting), and what it says of the whole and of single occurrences;
+4. what the CRM's rows add (three-way, crm-updates);
+5. whose timelines it stands in (matching).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from domain import layout, recurrence
+from domain.connection import Connection
+from domain.decisions import Decision, Rule
+from domain.events import Content, Exception_, Former, Guest, Part, Revision, Shown, Sighting, View
+from domain.matching import Matched, Surroundings, match
+from domain.merging import merge
+from domain.people import key_of
+from domain.recurrence import instant
+from domain.sighting import last
+
+FORMERS = 20
+"""Former shapes kept of a series."""
+
+Lost = dict[str, object]
+
+
+class Settled(NamedTuple):
+    """`view` is None with the rule that keeps it out, if one does; `lost` the CRM's values that the calendar's overruled;
+    `merged` whether both sides had moved; `decisions` one a guest."""
+
+    view: View | None
+    why_not: Rule | None
+    lost: Lost
+    merged: bool
+    decisions: tuple[Decision, ...]
+
+
+class Told(NamedTuple):
+    """A revision and what was known of the content by then: hidden details are unknown, not empty."""
+
+    revision: Revision
+    content: Content | None
+
+
+# --- 1. which copies count -----------------------------------------------------------------------------------------------
+
+
+def outside(s: Sighting, copies: Sequence[Sighting], around: Surroundings) -> Rule | None:
+    """The rule by which a calendar copy, or a row of HubSpot's own sync, does not count, or None."""
+    if s.side == "crm":
+        return None if s.origin != "native-sync" else _native_outside(s, copies, around)
+    master = _master_of(s, copies)
+    created = (master or s).created
+    connection = around.connection(s.user or "")
+    if created is None:
+        return None if _is_tombstone(s) else Rule.ACTIVE_WINDOW
+    if connection.created_within(s.provider, created):
+        return None
+    if connection.created_within_any(created) and any(
+        o is not s and o.user == s.user and o.created is not None and connection.created_within(o.provider, o.created) for o in copies
+    ):
+        return None  # the same user's other provider, before he switched
+    live = connection.live
+    return Rule.ONE_CALENDAR if live is not None and live.provider != s.provider else Rule.ACTIVE_WINDOW
+
+
+def _native_outside(s: Sighting, copies: Sequence[Sighting], around: Surroundings) -> Rule | None:
+    seen = [o for o in copies if o.side == "calendar" and o.user == s.user and o.original is None and o.created is not None]
+    if seen:
+        return None if any(outside(o, copies, around) is None for o in seen) else Rule.ACTIVE_WINDOW
+    if s.created is not None and around.connection(s.user or "").created_within_any(s.created):
+        return None
+    return Rule.ACTIVE_WINDOW
+
+
+def _is_tombstone(s: Sighting) -> bool:
+    return all(r.state == "deleted" for r in s.revisions)
+
+
+def _master_of(s: Sighting, copies: Sequence[Sighting]) -> Sighting | None:
+    if s.series is None:
+        return None
+    return next((o for o in copies if o.id == s.series and o.provider == s.provider and o.user == s.user), None)
+
+
+def _counting(s: Sighting, connection: Connection) -> Sighting | None:
+    """The copy with those revisions only that a connection's end lets count."""
+    if s.side == "crm" or connection.live is not None and connection.live.provider == s.provider:
+        return s
+    kept = tuple([r for r in s.revisions if connection.counts(s.provider, r.updated)])
+    return (s if len(kept) == len(s.revisions) else replace(s, revisions=kept)) if kept else None
+
+
+# --- what a copy says over time ------------------------------------------------------------------------------------------
+
+
+def told(s: Sighting) -> list[Told]:
+    """The copy's words in order, each with the content known by then; what only an older word says is taken, and for a
+    deletion that came first, what a later one says."""
+    words: list[Told] = []
+    known: Content | None = None
+    for r in s.revisions:
+        if r.content is not None and not r.hidden:
+            known = r.content
+        elif r.content is not None:
+            known = r.content if known is None else _uncovered(known, r.content)
+        words.append(Told(r, known))
+    return words
+
+
+def _uncovered(known: Content, hidden: Content) -> Content:
+    return replace(
+        known,
+        start=hidden.start,
+        duration=hidden.duration,
+        time_zone=hidden.time_zone,
+        all_day=hidden.all_day,
+        tentative=hidden.tentative,
+        rules=hidden.rules,
+        excluded=hidden.excluded,
+        added=hidden.added,
+    )
+
+
+def _content(words: Sequence[Told]) -> Content | None:
+    return next((w.content for w in reversed(words) if w.content is not None), None)
+
+
+def _deleted(s: Sighting) -> bool:
+    return last(s).state == "deleted"
+
+
+def owner_key(guests: Iterable[Guest]) -> str | None:
+    """The organiser's person key."""
+    return next((key_of(g.person) for g in guests if g.owner), None)
+
+
+def _is_owners(s: Sighting, content: Content | None, around: Surroundings) -> bool:
+    """Is this copy in its organiser's own mailbox? A meeting without an organiser is its mailbox's own."""
+    owner = owner_key(content.guests) if content else None
+    return owner is None or owner in _addresses(s.user, around)
+
+
+def _addresses(user: str | None, around: Surroundings) -> tuple[str, ...]:
+    if user is None:
+        return ()
+    connected = tuple(key_of(w.address) for w in around.connection(user).windows if w.address)
+    return around.account.users.get(user, ()) + connected
+
+
+# --- 2. and the whole --------------------------------------------------------------------------------------------------------
+
+
+def settle(copies: Sequence[Sighting], around: Surroundings, keep: View | None = None) -> Settled:
+    """What the meeting is. With `keep`, guests that stand in it unchanged keep the contacts they were matched with."""
+    calendar, crm, why_not = _that_count(copies, around)
+    if not calendar and not crm:
+        return Settled(None, why_not, {}, False, ())
+    whole_rows, rows_by_start = _rows(crm, calendar, around)
+    if _suppressed(whole_rows):
+        return Settled(None, Rule.CRM_DELETE_KEEPS_CALENDAR, {}, False, ())
+    if any(last(s).private for s in copies if s.side == "calendar" and s.original is None):
+        return Settled(None, Rule.PRIVATE, {}, False, ())
+    return _Settling(around, keep).settled(calendar, whole_rows, rows_by_start, crm, why_not)
+
+
+def _that_count(copies: Sequence[Sighting], around: Surroundings) -> tuple[list[Sighting], list[Sighting], Rule | None]:
+    calendar: list[Sighting] = []
+    crm: list[Sighting] = []
+    why_not: Rule | None = None
+    for s in copies:
+        rule = outside(s, copies, around)
+        if rule is not None:
+            why_not = why_not or rule
+            continue
+        counted = _counting(s, around.connection(s.user or ""))
+        if counted is None:
+            why_not = why_not or Rule.ACTIVE_WINDOW
+        elif last(counted).kind != "meeting":
+            why_not = Rule.NOT_A_MEETING
+        else:
+            (crm if s.side == "crm" else calendar).append(counted)
+    return calendar, crm, why_not
+
+
+def _suppressed(rows: Sequence[Sighting]) -> bool:
+    """Deleted in the CRM, and not restored since."""
+    for row in rows:
+        word = next((r for r in reversed(row.revisions) if r.state in ("deleted", "restored")), None)
+        if word is not None and word.state == "deleted":
+            return True
+    return False
+
+
+def _rows(crm: Sequence[Sighting], calendar: Sequence[Sighting], around: Surroundings) -> tuple[list[Sighting], dict[int, list[Sighting]]]:
+    """The CRM's rows: those that are the whole meeting, and those that are one occurrence of it, by its original start."""
+    whole: list[Sighting] = []
+    single: dict[int, list[Sighting]] = {}
+    masters = [s for s in calendar if s.original is None]
+    series = any((c := _content(told(s))) is not None and (c.rules or c.added) for s in masters) or (
+        not masters and any(s.original is not None for s in calendar)
+    )
+    several = len({r.id for r in crm}) > 1
+    for row in crm:
+        if row.original is not None:
+            single.setdefault(row.original, []).append(row)
+        elif several and (series or not calendar) and (content := _content(told(row)[:1]) or _content(told(row))) is not None:
+            single.setdefault(instant(content.start, content.time_zone), []).append(row)
+        elif several and (series or not calendar):
+            continue  # a row of which nothing but its deletion is known: which occurrence it was cannot be said
+        else:
+            whole.append(row)
+    return whole, single
+
+
+class _Settling:
+    """One settling: the surroundings, and what is gathered on the way."""
+
+    def __init__(self, around: Surroundings, keep: View | None) -> None:
+        self.around = around
+        self.kept = _kept(keep)
+        self.lost: Lost = {}
+        self.merged = False
+        self.decisions: dict[tuple[str | None, str | None], Decision] = {}
+        self.associated: tuple[str, ...] = ()
+        self.by_hand = False
+
+    def settled(
+        self,
+        calendar: list[Sighting],
+        rows: list[Sighting],
+        rows_by_start: dict[int, list[Sighting]],
+        crm: list[Sighting],
+        why_not: Rule | None,
+    ) -> Settled:
+        masters, speaking = self._speaking([s for s in calendar if s.original is None])
+        self.associated, self.by_hand = _associations(rows)
+        parts = self._parts(masters, speaking, calendar, rows)
+        occurrences = [s for s in calendar if s.original is not None]
+        exceptions = self._exceptions(occurrences, parts, masters, speaking, rows_by_start)
+        if not parts and not any(e.shown for e in exceptions):
+            return Settled(None, why_not, {}, False, ())
+        view = View(
+            parts=tuple(parts),
+            exceptions=tuple(exceptions),
+            origin=_origin(calendar, crm),
+            links=_links(calendar, crm, speaking),
+            companies=_gathered(crm, "companies"),
+            deals=_gathered(crm, "deals"),
+            tickets=_gathered(crm, "tickets"),
+        )
+        return Settled(view, None, self.lost, self.merged, tuple(self.decisions.values()))
+
+    # --- 3. whose copy speaks --------------------------------------------------------------------------------------------
+
+    def _speaking(self, masters: list[Sighting]) -> tuple[list[Sighting], list[Sighting]]:
+        """All copies of the whole, and those that speak: the organiser's if his mailbox is among them, of a user's several
+        providers the one connected last; else those of the mailbox whose word is the newest."""
+        if len(masters) < 2:
+            return masters, masters
+        owners = [s for s in masters if _is_owners(s, _content(told(s)), self.around) and _content(told(s)) is not None]
+        candidates = owners or [s for s in masters if not _deleted(s)] or masters
+        groups: dict[tuple[str | None, str], list[Sighting]] = {}
+        for s in candidates:
+            groups.setdefault((s.user, s.provider), []).append(s)
+        newest = max(groups.values(), key=lambda group: self._precedence(group, bool(owners)))
+        return masters, newest
+
+    def _precedence(self, group: list[Sighting], owners: bool) -> tuple[int, int, str]:
+        first = group[0]
+        connected = max((w.from_ for w in self.around.connection(first.user or "").windows if w.provider == first.provider), default=0)
+        newest = max(last(s).updated for s in group)
+        return (connected if owners else 0, newest, first.key)
+
+    def _later_guest_words(self, masters: list[Sighting], speaking: list[Sighting], since: int) -> Told | None:
+        """The newest word of another copy from a time when the speaking mailbox was not connected."""
+        found: Told | None = None
+        connection = self.around.connection(speaking[0].user or "")
+        for s in masters:
+            if s in speaking or _deleted(s) or s.user == speaking[0].user:
+                continue
+            word = told(s)[-1]
+            after = word.revision.updated
+            if after > since and word.content is not None and not word.revision.hidden and not connection.created_within_any(after):
+                found = word if found is None or after > found.revision.updated else found
+        return found
+
+    # --- the whole ---------------------------------------------------------------------------------------------------------
+
+    def _parts(self, masters: list[Sighting], speaking: list[Sighting], calendar: list[Sighting], rows: list[Sighting]) -> list[Part]:
+        known = [(s, words) for s in speaking if _content(words := told(s)) is not None]
+        if not known:
+            return [self._crm_part(row) for row in rows[:1] if _content(told(row)) is not None] if not calendar else []
+        series = [(s, words) for s, words in known if (c := _content(words)) is not None and (c.rules or c.added)]
+        if len(series) < 2:
+            living = [pair for pair in known if not _deleted(pair[0])] or known
+            series = [max(living, key=lambda pair: (last(pair[0]).updated, pair[0].key))]
+        return [self._part(s, words, masters, speaking, rows) for s, words in series]
+
+    def _part(self, s: Sighting, words: list[Told], masters: list[Sighting], speaking: list[Sighting], rows: list[Sighting]) -> Part:
+        live = [w for w in words if w.revision.state != "deleted" and w.content is not None]
+        later = self._later_guest_words(masters, speaking, words[-1].revision.updated) if len(masters) > 1 else None
+        if later is not None:
+            live.append(later)
+        content = live[-1].content if live else _content(words)
+        assert content is not None
+        answers = self._answers([m for m in masters if m not in speaking], content)
+        cancelled = self._cancelled(s, words, content)
+        if later is not None and later.revision.state == "cancelled":
+            cancelled = later.revision.updated
+        if cancelled is None and _deleted(s):
+            answers = {**answers, **{key: "declined" for key in _addresses(s.user, self.around)}}
+        shown = self._shown(_with_answers(content, answers))
+        shown, row_cancelled = self._with_rows(shown, live, rows, bool(content.rules or content.added))
+        if cancelled is None:
+            cancelled = row_cancelled
+        formers, since = self._formers(live)
+        first = live[0].content if live else content
+        assert first is not None
+        return Part(
+            shown=shown,
+            rules=content.rules,
+            excluded=content.excluded,
+            added=content.added,
+            first=None if content.rules or content.added else self._first(first, rows),
+            since=since,
+            cancelled_from=cancelled,
+            formers=formers,
+        )
+
+    def _first(self, content: Content, rows: list[Sighting]) -> int:
+        """The first start a single meeting ever had, which names its entries for good."""
+        starts = [(0, instant(content.start, None if content.all_day else content.time_zone))]
+        for row in rows:
+            if (words := told(row)) and words[0].content is not None and row.created is not None and row.origin == "user":
+                starts.append((-1, instant(words[0].content.start, words[0].content.time_zone)))
+        return min(starts)[1]
+
+    def _cancelled(self, s: Sighting, words: list[Told], content: Content) -> int | None:
+        """From when on it is cancelled. A guest who removes his copy has declined, no more."""
+        word = words[-1].revision
+        if word.state == "cancelled" or (word.state == "deleted" and _is_owners(s, content, self.around)):
+            return next((w.revision.updated for w in _run(words)), word.updated)
+        return None
+
+    def _answers(self, others: list[Sighting], content: Content) -> dict[str, str]:
+        """Other copies' owners' answers, by person key: of another's copy only its owner's answer counts."""
+        found: dict[str, str] = {}
+        for s in others:
+            keys = _addresses(s.user, self.around)
+            if _deleted(s):
+                found.update((key, "declined") for key in keys if not _is_owners(s, content, self.around))
+                continue
+            own = next((g for g in (_content(told(s)) or content).guests if key_of(g.person) in keys), None)
+            if own is not None and own.status != "needs-action":
+                found[key_of(own.person)] = own.status
+        return found
+
+    def _formers(self, live: list[Told]) -> tuple[tuple[Former, ...], int | None]:
+        """The shapes a series had before the present one, and since when it has that."""
+        formers: list[Former] = []
+        since: int | None = None
+        for before, after in zip(live, live[1:], strict=False):
+            old, new = before.content, after.content
+            if old is None or new is None or _shape(old) == _shape(new) or not (old.rules or old.added) or not (new.rules or new.added):
+                continue
+            formers.append(Former(self._shown(old), old.rules, after.revision.updated, since, old.excluded, old.added))
+            since = after.revision.updated
+        return tuple(formers[-FORMERS:]), since
+
+    # --- single occurrences ----------------------------------------------------------------------------------------------
+
+    def _exceptions(
+        self,
+        occurrences: list[Sighting],
+        parts: list[Part],
+        masters: list[Sighting],
+        speaking: list[Sighting],
+        rows_by_start: dict[int, list[Sighting]],
+    ) -> list[Exception_]:
+        by_start: dict[int, list[Sighting]] = {}
+        all_day = bool(parts) and parts[0].shown.all_day
+        for s in occurrences:
+            original = s.original_day if all_day and s.original_day is not None else s.original
+            assert original is not None
+            by_start.setdefault(original, []).append(s)
+        made: list[Exception_] = []
+        for original in sorted({*by_start, *rows_by_start}):
+            made_one = self._exception(original, by_start.get(original, []), rows_by_start.get(original, []), parts, masters, speaking)
+            if made_one is not None:
+                made.append(made_one)
+        return made
+
+    def _exception(
+        self,
+        original: int,
+        copies: list[Sighting],
+        rows: list[Sighting],
+        parts: list[Part],
+        masters: list[Sighting],
+        speaking: list[Sighting],
+    ) -> Exception_ | None:
+        if _suppressed(rows) or any(last(s).private for s in copies):
+            return Exception_(original, gone=True)
+        owners = bool(speaking) and _is_owners(speaking[0], _content(told(speaking[0])), self.around)
+        own = [s for s in copies if not owners or s.user == speaking[0].user] if speaking else copies
+        if own:
+            made = self._from_copy(original, own, copies, masters)
+        else:
+            made = None
+        if rows:
+            made = self._with_occurrence_rows(original, made, rows, parts)
+        if made is not None and not parts:
+            made = replace(made, loose=True)
+        return made
+
+    def _from_copy(self, original: int, own: list[Sighting], copies: list[Sighting], masters: list[Sighting]) -> Exception_ | None:
+        living = [s for s in own if not _deleted(s)]
+        s = max(living or own, key=lambda one: (last(one).updated, one.key))
+        words = told(s)
+        word = words[-1].revision
+        content = _content(words)
+        heads = [w.content for m in masters for w in told(m) if w.content is not None]
+        whose = content or (heads[-1] if heads else None)
+        cancelled = word.state == "cancelled" or (word.state == "deleted" and _is_owners(s, whose, self.around))
+        if content is not None and any(_as_made(content, head, original) for head in heads):
+            content = None  # as its master has it: a sighting, no exception
+        if content is None:
+            return Exception_(original, cancelled=True, updated=word.updated) if cancelled else None
+        shown = self._shown(_with_answers(content, self._answers([c for c in copies if c is not s], content)))
+        return Exception_(original, shown, cancelled, updated=word.updated)
+
+    def _with_occurrence_rows(self, original: int, made: Exception_ | None, rows: list[Sighting], parts: list[Part]) -> Exception_ | None:
+        row = max(rows, key=lambda one: (last(one).updated, one.key))
+        words = [w for w in told(row) if w.content is not None]
+        if not words:
+            return made
+        row_cancelled = words[-1].revision.state == "cancelled"
+        base = made.shown if made is not None and made.shown is not None else self._made_by(parts, original)
+        if base is None:
+            content = words[-1].content
+            assert content is not None
+            contacts = _associations([row])
+            shown = self._shown(content, contacts)
+            return Exception_(original, shown, row_cancelled, loose=True, updated=words[-1].revision.updated)
+        head = [(0, base)]
+        shown = self._overlaid(base, head, [row], time_too=False)
+        shown = self._also_for(shown, _associations([row]))
+        if shown == base and not row_cancelled:
+            return made
+        kept = made or Exception_(original, updated=words[-1].revision.updated)
+        return replace(kept, shown=shown, cancelled=kept.cancelled or row_cancelled)
+
+    def _made_by(self, parts: list[Part], original: int) -> Shown | None:
+        for part in parts:
+            if not layout.is_series(part):
+                continue
+            for slot in recurrence.starts(layout.shape(part), original, original + 1):
+                if slot.start == original:
+                    return replace(part.shown, start=slot.local)
+        return None
+
+    # --- 4. what the CRM's rows add ----------------------------------------------------------------------------------------
+
+    def _crm_part(self, row: Sighting) -> Part:
+        words = [w for w in told(row) if w.content is not None]
+        content, first = words[-1].content, words[0].content
+        assert content is not None
+        assert first is not None
+        cancelled = words[-1].revision.updated if words[-1].revision.state == "cancelled" else None
+        return Part(
+            shown=self._shown(content, (self.associated, self.by_hand)),
+            rules=content.rules,
+            excluded=content.excluded,
+            added=content.added,
+            first=None if content.rules or content.added else instant(first.start, None if first.all_day else first.time_zone),
+            cancelled_from=cancelled,
+        )
+
+    def _with_rows(self, shown: Shown, live: list[Told], rows: list[Sighting], series: bool) -> tuple[Shown, int | None]:
+        """The calendar's word with what only the CRM changed, and from when on the CRM has it cancelled."""
+        told_rows = [r for r in rows if any(w.content is not None for w in told(r))]
+        if not told_rows:
+            return shown, None
+        history = [(w.revision.updated, w.content) for w in live if w.content is not None]
+        shown = self._overlaid(shown, history, told_rows, time_too=not series)
+        row = max(told_rows, key=lambda one: last(one).updated)
+        word = [r for r in row.revisions if r.content is not None][-1]
+        return self._also_for(shown, (self.associated, self.by_hand)), word.updated if word.state == "cancelled" else None
+
+    def _overlaid(self, shown: Shown, history: Sequence[tuple[int, Content | Shown]], rows: list[Sighting], time_too: bool) -> Shown:
+        row = max(rows, key=lambda one: (last(one).updated, one.key))
+        left = [(w.revision.updated, w.content) for w in told(row) if w.content is not None]
+        changes: dict[str, object] = {}
+        for field in ("title", "location", "conference_url"):
+            result = merge([(t, getattr(c, field)) for t, c in left], [(t, getattr(c, field)) for t, c in history])
+            if result.from_left:
+                changes[field] = result.value
+            if result.lost:
+                self.lost[field] = getattr(left[-1][1], field)
+            self.merged = self.merged or (result.moved and len(history) > 1)
+        if time_too:
+            when = merge([(t, _when(c)) for t, c in left], [(t, _when(c)) for t, c in history])
+            if when.from_left:
+                newest = left[-1][1]
+                assert newest is not None
+                changes |= {"start": newest.start, "duration": newest.duration, "time_zone": newest.time_zone, "all_day": newest.all_day}
+            if when.lost:
+                self.lost["start"] = _said(left[-1][1])
+            self.merged = self.merged or (when.moved and len(history) > 1)
+        return replace(shown, **changes) if changes else shown
+
+    # --- 5. whose timelines --------------------------------------------------------------------------------------------------
+
+    def _shown(self, content: Content, associated: tuple[tuple[str, ...], bool] = ((), False)) -> Shown:
+        matched = self._match(content.guests, associated)
+        return Shown(
+            start=content.start,
+            duration=content.duration,
+            title=content.title,
+            location=content.location,
+            conference_url=content.conference_url,
+            time_zone=content.time_zone,
+            all_day=content.all_day,
+            status="tentative" if content.tentative else "confirmed",
+            guests=matched.guests,
+            contacts=matched.contacts,
+            matched=matched.by_guest,
+        )
+
+    def _match(self, guests: tuple[Guest, ...], associated: tuple[tuple[str, ...], bool]) -> Matched:
+        kept = self.kept.get(frozenset(key_of(g.person) for g in guests)) if self.kept and not associated[0] else None
+        if kept is not None:
+            shown = tuple([g for g in guests if key_of(g.person) in kept[2]])
+            return Matched(kept[0], kept[1], shown, ())
+        matched = match(guests, associated[0], associated[1], self.around)
+        for decision in matched.decisions:
+            self.decisions[decision.guest, decision.contact] = decision
+        return matched
+
+    def _also_for(self, shown: Shown, associated: tuple[tuple[str, ...], bool]) -> Shown:
+        """The same, and for the contacts that CRM rows are associated with."""
+        if not associated[0]:
+            return shown
+        more = self._match((), associated)
+        new = tuple(c for c in more.contacts if c not in shown.contacts)
+        return replace(shown, contacts=shown.contacts + new) if new else shown
+
+
+def _run(words: list[Told]) -> list[Told]:
+    """The unbroken run of cancelling words at the end: it is cancelled from the first of them."""
+    run: list[Told] = []
+    for word in reversed(words):
+        if word.revision.state not in ("cancelled", "deleted"):
+            break
+        run.insert(0, word)
+    return run
+
+
+def _kept(view: View | None) -> dict[frozenset[str], tuple[tuple[str, ...], dict[str, str], frozenset[str]]]:
+    """By guest list: the contacts, who of the guests they were, and who was shown."""
+    if view is None:
+        return {}
+    shown = [p.shown for p in view.parts] + [e.shown for e in view.exceptions if e.shown is not None]
+    return {(keys := frozenset(key_of(g.person) for g in s.guests)): (s.contacts, s.matched, keys) for s in shown}
+
+
+def _associations(rows: Sequence[Sighting]) -> tuple[tuple[str, ...], bool]:
+    """The contacts that rows are associated with, and whether a hand did it: HubSpot's own sync is none."""
+    found: dict[str, None] = {}
+    by_hand = False
+    for row in rows:
+        content = _content(told(row))
+        if content is not None and content.contacts:
+            found.update(dict.fromkeys(content.contacts))
+            by_hand = by_hand or row.origin in ("user", "rendezvous")
+    return tuple(found), by_hand
+
+
+def _gathered(crm: Sequence[Sighting], field: str) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for row in crm:
+        content = _content(told(row))
+        if content is not None:
+            found.update(dict.fromkeys(getattr(content, field)))
+    return tuple(found)
+
+
+def _origin(calendar: Sequence[Sighting], crm: Sequence[Sighting]) -> str:
+    """Where it began: the CRM if a row there is no row of its own calendar sync, a booking if a contact booked it."""
+    origins = {row.origin for row in crm}
+    if "booking" in origins:
+        return "booking"
+    if origins & {"user", "rendezvous"} or any(s.origin == "rendezvous" for s in calendar):
+        return "crm"
+    return "calendar"
+
+
+def _links(calendar: Sequence[Sighting], crm: Sequence[Sighting], speaking: Sequence[Sighting]) -> dict[str, str]:
+    """Each side's id of it: of several copies the speaking one's, of several rows the first."""
+    links: dict[str, str] = {}
+    whole = [s for s in calendar if s.original is None] or list(calendar)
+    for s in [*sorted(crm, key=lambda r: (r.original is not None, r.created or 0, r.key)), *speaking, *whole]:
+        links.setdefault(s.provider, s.id)
+    return links
+
+
+def _with_answers(content: Content, answers: dict[str, str]) -> Content:
+    if not answers:
+        return content
+    guests = tuple(
+        replace(g, status=answers[key]) if (key := key_of(g.person)) in answers and g.status != answers[key] else g for g in content.guests
+    )
+    return replace(content, guests=guests)
+
+
+def _shape(content: Content) -> tuple[object, ...]:
+    return (content.start, content.time_zone, content.all_day, content.rules, content.excluded, content.added)
+
+
+def _as_made(content: Content, head: Content, original: int) -> bool:
+    """Does it say what its master, as it was at some time, says of the occurrence at `original`?"""
+    zone = None if content.all_day else content.time_zone
+    return (
+        content.duration == head.duration
+        and content.all_day == head.all_day
+        and content.title == head.title
+        and content.location == head.location
+        and content.conference_url == head.conference_url
+        and content.tentative == head.tentative
+        and content.guests == head.guests
+        and instant(content.start, zone) == original
+    )
+
+
+def _when(content: Content | Shown | None) -> tuple[object, ...]:
+    """A time to compare: instants, so that one zone's words equal another's."""
+    assert content is not None
+    at = layout.own_slot(Shown(start=content.start, duration=content.duration, time_zone=content.time_zone, all_day=content.all_day))
+    return (at.start, at.end, content.all_day)
+
+
+def _said(content: Content | None) -> str:
+    return "" if content is None else f"{content.start.isoformat()} {content.duration}"

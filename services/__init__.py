@@ -1,0 +1,1 @@
+"""Loops, order of steps, settings, routes, command line. No rules."""
