@@ -92,6 +92,7 @@ def to_text(html: str) -> str:
 
 
 def _fold(text: str, keep_breaks: bool) -> str:
-    broken = text.replace("\r", "\n" if keep_breaks else " ")
+    # Control characters go first: one between two blanks would keep them apart.
+    broken = clean(text.replace("\r", "\n" if keep_breaks else " "), None) or ""
     lines = [line.strip() for line in _SPACES.sub(" ", broken).split("\n")]
-    return (clean(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)), None) or "").strip()
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

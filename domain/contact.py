@@ -33,7 +33,10 @@ def evolve(state: Contact, event: object) -> Contact:
                 state, id=event.contact, key=key, person=event.person, order=event.order, keys=keys, deleted=False, erased=False, into=None
             )
         case ContactMerged():
-            return replace(state, id=state.id or event.contact, into=None if state.id == event.contact else event.contact)
+            if state.id in event.merged:
+                return replace(state, into=event.contact)
+            keys = tuple(dict.fromkeys((*state.keys, *event.keys)))
+            return replace(state, id=event.contact, into=None, keys=keys)
         case ContactDeleted():
             return replace(state, id=event.contact, deleted=True, order=event.order)
         case ContactErased():

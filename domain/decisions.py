@@ -49,7 +49,7 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
-class Decision(Struct, frozen=True, omit_defaults=True):
+class Decision(Struct, frozen=True, gc=False, omit_defaults=True):
     """One rule's word about a source event, or about one guest of a meeting.
 
     `guest` is the keyed digest of the guest's address, never the address; `contact` the CRM contact it was matched

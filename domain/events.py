@@ -16,7 +16,7 @@ from domain.decisions import Decision
 from domain.source_events import Policy
 
 
-class Guest(Struct, frozen=True, omit_defaults=True, rename={"person": "p", "status": "s", "owner": "o", "attendee": "a"}):
+class Guest(Struct, frozen=True, gc=False, omit_defaults=True, rename={"person": "p", "status": "s", "owner": "o", "attendee": "a"}):
     """A participant: sealed person, answer, and whether he is the organiser and a guest."""
 
     person: str
@@ -25,7 +25,7 @@ class Guest(Struct, frozen=True, omit_defaults=True, rename={"person": "p", "sta
     attendee: bool = True
 
 
-class Content(Struct, frozen=True, omit_defaults=True, rename="camel"):
+class Content(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """What one revision of one copy says. `start` and the starts are local in `time_zone`; `duration` is ISO 8601."""
 
     start: datetime
@@ -47,7 +47,7 @@ class Content(Struct, frozen=True, omit_defaults=True, rename="camel"):
     tickets: tuple[str, ...] = ()
 
 
-class Revision(Struct, frozen=True, omit_defaults=True, rename="camel"):
+class Revision(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """One word of a side about one copy. Ordered by `sequence` where both have one, else by `updated`, then by arrival.
 
     `state` is confirmed, cancelled, deleted or restored. `content` is None where nothing is known or may be kept.
@@ -65,7 +65,7 @@ class Revision(Struct, frozen=True, omit_defaults=True, rename="camel"):
     content: Content | None = None
 
 
-class Sighting(Struct, frozen=True, omit_defaults=True, rename="camel"):
+class Sighting(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """One copy of a meeting in one place: a mailbox or the CRM. `original` is the original start (ms) of an occurrence,
     `original_day` the same for an all-day series when the side told it as a local midnight."""
 
@@ -84,7 +84,7 @@ class Sighting(Struct, frozen=True, omit_defaults=True, rename="camel"):
     revisions: tuple[Revision, ...] = ()
 
 
-class Shown(Struct, frozen=True, omit_defaults=True, rename="camel"):
+class Shown(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """What readers of a timeline see of a meeting or of one occurrence, and for which contacts."""
 
     start: datetime
@@ -100,7 +100,7 @@ class Shown(Struct, frozen=True, omit_defaults=True, rename="camel"):
     matched: dict[str, str] = {}
 
 
-class Former(Struct, frozen=True, omit_defaults=True, rename="camel"):
+class Former(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """A shape in time that a series had until it was changed: its occurrences that ended in (since, until] stay."""
 
     shown: Shown
@@ -111,7 +111,7 @@ class Former(Struct, frozen=True, omit_defaults=True, rename="camel"):
     added: tuple[datetime, ...] = ()
 
 
-class Part(Struct, frozen=True, omit_defaults=True, rename="camel"):
+class Part(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """A whole meeting, or one part of a split series. `since`: when it took its present shape, if it had others.
     `cancelled_from`: from when on its occurrences are cancelled."""
 
@@ -125,7 +125,7 @@ class Part(Struct, frozen=True, omit_defaults=True, rename="camel"):
     formers: tuple[Former, ...] = ()
 
 
-class Exception_(Struct, frozen=True, omit_defaults=True, rename="camel"):
+class Exception_(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """What differs for the occurrence that its series would start at `original`. `shown` is None where the series' own
     content stands; `gone` takes it out of the timeline; `loose` shows it although no part makes it."""
 
@@ -137,7 +137,7 @@ class Exception_(Struct, frozen=True, omit_defaults=True, rename="camel"):
     updated: int = 0
 
 
-class View(Struct, frozen=True, omit_defaults=True, rename="camel"):
+class View(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """A meeting as its timelines show it. None in an event: it stands in no timeline."""
 
     parts: tuple[Part, ...] = ()
@@ -149,7 +149,7 @@ class View(Struct, frozen=True, omit_defaults=True, rename="camel"):
     tickets: tuple[str, ...] = ()
 
 
-class Event(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Event(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What every domain event has."""
 
     NAME: ClassVar[str] = ""
@@ -160,7 +160,7 @@ class Event(Struct, frozen=True, omit_defaults=True, kw_only=True):
     cause: str
 
 
-class MeetingEvent(Event, frozen=True, omit_defaults=True, kw_only=True):
+class MeetingEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """Something about a meeting. `sighting` holds the one new revision it learned; `view` how its timelines show it now, or
     UNSET where that did not change; `absorbed` the copies of a meeting found to be this one; `purge` that content once
     shown must leave the read models for good (rules private, erased)."""
@@ -172,43 +172,43 @@ class MeetingEvent(Event, frozen=True, omit_defaults=True, kw_only=True):
     purge: bool = False
 
 
-class MeetingScheduled(MeetingEvent, frozen=True, omit_defaults=True, kw_only=True):
+class MeetingScheduled(MeetingEvent, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """It stands in timelines for the first time, or again."""
 
     NAME: ClassVar[str] = "meeting.scheduled.v1"
 
 
-class MeetingRescheduled(MeetingEvent, frozen=True, omit_defaults=True, kw_only=True):
+class MeetingRescheduled(MeetingEvent, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """Its time changed."""
 
     NAME: ClassVar[str] = "meeting.rescheduled.v1"
 
 
-class MeetingRevised(MeetingEvent, frozen=True, omit_defaults=True, kw_only=True):
+class MeetingRevised(MeetingEvent, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """Something else that readers see changed."""
 
     NAME: ClassVar[str] = "meeting.revised.v1"
 
 
-class MeetingCancelled(MeetingEvent, frozen=True, omit_defaults=True, kw_only=True):
+class MeetingCancelled(MeetingEvent, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """It, or an occurrence, is shown as cancelled."""
 
     NAME: ClassVar[str] = "meeting.cancelled.v1"
 
 
-class MeetingWithdrawn(MeetingEvent, frozen=True, omit_defaults=True, kw_only=True):
+class MeetingWithdrawn(MeetingEvent, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """It stands in no timeline any more."""
 
     NAME: ClassVar[str] = "meeting.withdrawn.v1"
 
 
-class MeetingNoted(MeetingEvent, frozen=True, omit_defaults=True, kw_only=True):
+class MeetingNoted(MeetingEvent, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """Something was learned that readers do not see."""
 
     NAME: ClassVar[str] = "meeting.noted.v1"
 
 
-class MeetingAbsorbed(Event, frozen=True, omit_defaults=True, kw_only=True):
+class MeetingAbsorbed(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """It was found to be another meeting, `into`, which has all that was known of it."""
 
     NAME: ClassVar[str] = "meeting.absorbed.v1"
@@ -216,7 +216,7 @@ class MeetingAbsorbed(Event, frozen=True, omit_defaults=True, kw_only=True):
     into: str
 
 
-class AccountConfigured(Event, frozen=True, omit_defaults=True, kw_only=True):
+class AccountConfigured(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """The account's settings, whole; `never_log` holds sealed addresses."""
 
     NAME: ClassVar[str] = "account.configured.v1"
@@ -227,7 +227,7 @@ class AccountConfigured(Event, frozen=True, omit_defaults=True, kw_only=True):
     policy: Policy = Policy()
 
 
-class UserAdded(Event, frozen=True, omit_defaults=True, kw_only=True):
+class UserAdded(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A user of the account and his addresses (sealed). `order` is the revision order at the source."""
 
     NAME: ClassVar[str] = "account.user_added.v1"
@@ -237,7 +237,7 @@ class UserAdded(Event, frozen=True, omit_defaults=True, kw_only=True):
     order: str = ""
 
 
-class UserRemoved(Event, frozen=True, omit_defaults=True, kw_only=True):
+class UserRemoved(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A user left."""
 
     NAME: ClassVar[str] = "account.user_removed.v1"
@@ -246,7 +246,7 @@ class UserRemoved(Event, frozen=True, omit_defaults=True, kw_only=True):
     order: str = ""
 
 
-class ClockTicked(Event, frozen=True, omit_defaults=True, kw_only=True):
+class ClockTicked(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """The account's clock moved to `at`: series are laid out around it."""
 
     NAME: ClassVar[str] = "account.clock_ticked.v1"
@@ -255,7 +255,7 @@ class ClockTicked(Event, frozen=True, omit_defaults=True, kw_only=True):
     after_days: int = 365
 
 
-class ConnectionActivated(Event, frozen=True, omit_defaults=True, kw_only=True):
+class ConnectionActivated(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A user connected a calendar. Whether it counts follows from the connection's whole history."""
 
     NAME: ClassVar[str] = "connection.activated.v1"
@@ -266,7 +266,7 @@ class ConnectionActivated(Event, frozen=True, omit_defaults=True, kw_only=True):
     address: str | None = None
 
 
-class ConnectionDeauthorised(Event, frozen=True, omit_defaults=True, kw_only=True):
+class ConnectionDeauthorised(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A connection lost its authorisation; it is still active."""
 
     NAME: ClassVar[str] = "connection.deauthorised.v1"
@@ -276,7 +276,7 @@ class ConnectionDeauthorised(Event, frozen=True, omit_defaults=True, kw_only=Tru
     reason: str | None = None
 
 
-class ConnectionDisconnected(Event, frozen=True, omit_defaults=True, kw_only=True):
+class ConnectionDisconnected(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A connection ended."""
 
     NAME: ClassVar[str] = "connection.disconnected.v1"
@@ -286,7 +286,7 @@ class ConnectionDisconnected(Event, frozen=True, omit_defaults=True, kw_only=Tru
     reason: str | None = None
 
 
-class DeletionsHeld(Event, frozen=True, omit_defaults=True, kw_only=True):
+class DeletionsHeld(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A listing would have removed too much of a connection: held for a person. `sightings` are the copies' keys."""
 
     NAME: ClassVar[str] = "connection.deletions_held.v1"
@@ -298,7 +298,7 @@ class DeletionsHeld(Event, frozen=True, omit_defaults=True, kw_only=True):
     known: int = 0
 
 
-class DeletionsReleased(Event, frozen=True, omit_defaults=True, kw_only=True):
+class DeletionsReleased(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A person let held deletions happen."""
 
     NAME: ClassVar[str] = "connection.deletions_released.v1"
@@ -306,7 +306,7 @@ class DeletionsReleased(Event, frozen=True, omit_defaults=True, kw_only=True):
     hold: str
 
 
-class DeletionsDiscarded(Event, frozen=True, omit_defaults=True, kw_only=True):
+class DeletionsDiscarded(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A person dropped held deletions: nothing was deleted."""
 
     NAME: ClassVar[str] = "connection.deletions_discarded.v1"
@@ -314,7 +314,7 @@ class DeletionsDiscarded(Event, frozen=True, omit_defaults=True, kw_only=True):
     hold: str
 
 
-class ContactRecorded(Event, frozen=True, omit_defaults=True, kw_only=True):
+class ContactRecorded(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A contact as the CRM has it. `person` is the sealed Email property and name, `email` whether it has an address."""
 
     NAME: ClassVar[str] = "contact.recorded.v1"
@@ -326,16 +326,17 @@ class ContactRecorded(Event, frozen=True, omit_defaults=True, kw_only=True):
     order: str = ""
 
 
-class ContactMerged(Event, frozen=True, omit_defaults=True, kw_only=True):
-    """The contacts `merged` became `contact`."""
+class ContactMerged(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """The contacts `merged` became `contact`; `keys` are the addresses they ever had, for an erasure to reach them."""
 
     NAME: ClassVar[str] = "contact.merged.v1"
 
     contact: str
     merged: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
-class ContactDeleted(Event, frozen=True, omit_defaults=True, kw_only=True):
+class ContactDeleted(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """The CRM deleted a contact; a restore brings it back."""
 
     NAME: ClassVar[str] = "contact.deleted.v1"
@@ -344,7 +345,7 @@ class ContactDeleted(Event, frozen=True, omit_defaults=True, kw_only=True):
     order: str = ""
 
 
-class ContactErased(Event, frozen=True, omit_defaults=True, kw_only=True):
+class ContactErased(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A privacy deletion: `keys` are the keys of the person's addresses, which nothing opens any more."""
 
     NAME: ClassVar[str] = "contact.erased.v1"
@@ -353,7 +354,7 @@ class ContactErased(Event, frozen=True, omit_defaults=True, kw_only=True):
     keys: tuple[str, ...] = ()
 
 
-class SourceEventDecided(Event, frozen=True, omit_defaults=True, kw_only=True):
+class SourceEventDecided(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """Which rules settled a source event. `position` is its place in the source log, `meeting` what it was about."""
 
     NAME: ClassVar[str] = "source_event.decided.v1"

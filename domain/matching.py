@@ -17,6 +17,9 @@ class Surroundings(Protocol):
 
     account: Account
 
+    def never_logged(self, person: Person) -> Rule | None:
+        """`Account.never_logged`, remembered."""
+
     def connection(self, user: str) -> Connection:
         """The user's connection, empty if he never had one."""
 
@@ -49,11 +52,11 @@ def match(guests: tuple[Guest, ...], associated: tuple[str, ...], by_hand: bool,
     by_guest: dict[str, str] = {}
     shown: list[Guest] = []
     decisions: list[Decision] = []
-    account = around.account
+    never_logged = around.never_logged
     for guest in guests:
         person = around.person(guest.person)
         key = person.key
-        never = account.never_logged(person)
+        never = never_logged(person)
         if never is not None:
             decisions.append(Decision(never, Outcome.IGNORED, key))
             if never is not Rule.NEVER_LOG and never is not Rule.ERASED:
@@ -85,7 +88,7 @@ def _associated(told: str, by_hand: bool, around: Surroundings) -> tuple[str, Ru
         return told, None
     if contact.erased:
         return contact.id, Rule.ERASED
-    never = around.account.never_logged(around.person(contact.person)) if contact.person else None
+    never = around.never_logged(around.person(contact.person)) if contact.person else None
     if never is Rule.OWN_DOMAIN and by_hand:
         never = None
     return contact.id, never

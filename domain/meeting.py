@@ -31,7 +31,7 @@ from domain.events import (
     View,
 )
 from domain.matching import Surroundings
-from domain.settling import Settled, outside, settle
+from domain.settling import Settled, settle
 from domain.sighting import News, compare, joined, last, united
 
 
@@ -103,9 +103,8 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
     view = settled.view
     changed = _changed(before.view, view)
     shown = changed or view != before.view
-    content_free = (
-        _without_content(seen) if outside(copy, tuple(copies.values()), around) is not None and not _may_count(copy, around) else seen
-    )
+    out = settled.outside.get(copy.key)
+    content_free = _without_content(seen) if out is not None and not _may_count(copy, around) else seen
     kind = _kind(before.view, view, changed)
     event = kind(
         account=meeting.account,
@@ -118,7 +117,9 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
         changed=changed,
         purge=view is None and before.view is not None and settled.why_not is Rule.PRIVATE,
     )
-    decisions = _decide(before, known, copy, news, settled, changed, around, bool(absorbed))
+    decisions = _decide(before, known, copy, news, settled, changed, bool(absorbed))
+    if content_free is seen and not absorbed:  # what `evolve` would come to, without joining the revisions a second time
+        return Learned(event, decisions, Meeting(meeting.id, meeting.account, copies, view, None, meeting.version + 1))
     return Learned(event, decisions, evolve(before, event))
 
 
@@ -215,10 +216,9 @@ def _decide(
     news: News,
     settled: Settled,
     changed: tuple[str, ...],
-    around: Surroundings,
     absorbing: bool,
 ) -> tuple[Decision, ...]:
-    main = _main(before, known, copy, news, settled, changed, around, absorbing)
+    main = _main(before, known, copy, news, settled, changed, absorbing)
     if settled.view is None or main.outcome is Outcome.IGNORED and main.rule is not Rule.CALENDAR_DELETES:
         return (main,)
     rest = settled.decisions
@@ -235,12 +235,11 @@ def _main(
     news: News,
     settled: Settled,
     changed: tuple[str, ...],
-    around: Surroundings,
     absorbing: bool,
 ) -> Decision:
     """The one rule that settled the source event, most decisive first."""
     word = last(copy)
-    out = outside(copy, tuple({**before.copies, copy.key: copy}.values()), around)
+    out = settled.outside.get(copy.key)
     if word.kind != "meeting":
         return Decision(Rule.NOT_A_MEETING, Outcome.IGNORED, note={"kind": word.kind})
     if out is not None:

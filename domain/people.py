@@ -12,7 +12,7 @@ KEY_LENGTH = 22
 """A key is 16 bytes as unpadded base64url; a token begins with it."""
 
 
-class Person(Struct, frozen=True):
+class Person(Struct, frozen=True, gc=False):
     """An opened token. `key` is the same for the same normalised address in one account; the rest is None once erased."""
 
     key: str

@@ -162,6 +162,7 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+@lru_cache(maxsize=65536)
 def instant(local: datetime, zone: str | None) -> int:
     """The instant of a local time, in milliseconds since 1970 UTC; floating (None) is read as UTC.
 

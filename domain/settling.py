@@ -36,13 +36,14 @@ Lost = dict[str, object]
 
 class Settled(NamedTuple):
     """`view` is None with the rule that keeps it out, if one does; `lost` the CRM's values that the calendar's overruled;
-    `merged` whether both sides had moved; `decisions` one a guest."""
+    `merged` whether both sides had moved; `decisions` one a guest; `outside` the copies that do not count, and why."""
 
     view: View | None
     why_not: Rule | None
     lost: Lost
     merged: bool
     decisions: tuple[Decision, ...]
+    outside: dict[str, Rule]
 
 
 class Told(NamedTuple):
@@ -107,6 +108,8 @@ def _counting(s: Sighting, connection: Connection) -> Sighting | None:
 def told(s: Sighting) -> list[Told]:
     """The copy's words in order, each with the content known by then; what only an older word says is taken, and for a
     deletion that came first, what a later one says."""
+    if len(s.revisions) == 1:
+        return [Told(s.revisions[0], s.revisions[0].content)]
     words: list[Told] = []
     known: Content | None = None
     for r in s.revisions:
@@ -133,7 +136,10 @@ def _uncovered(known: Content, hidden: Content) -> Content:
 
 
 def _content(words: Sequence[Told]) -> Content | None:
-    return next((w.content for w in reversed(words) if w.content is not None), None)
+    for word in reversed(words):
+        if word.content is not None:
+            return word.content
+    return None
 
 
 def _deleted(s: Sighting) -> bool:
@@ -163,18 +169,22 @@ def _addresses(user: str | None, around: Surroundings) -> tuple[str, ...]:
 
 def settle(copies: Sequence[Sighting], around: Surroundings, keep: View | None = None) -> Settled:
     """What the meeting is. With `keep`, guests that stand in it unchanged keep the contacts they were matched with."""
-    calendar, crm, why_not = _that_count(copies, around)
+    excluded: dict[str, Rule] = {}
+    calendar, crm, why_not = _that_count(copies, around, excluded)
     if not calendar and not crm:
-        return Settled(None, why_not, {}, False, ())
-    whole_rows, rows_by_start = _rows(crm, calendar, around)
+        return Settled(None, why_not, {}, False, (), excluded)
+    whole_rows, rows_by_start = _rows(crm, calendar) if crm else ([], {})
     if _suppressed(whole_rows):
-        return Settled(None, Rule.CRM_DELETE_KEEPS_CALENDAR, {}, False, ())
-    if any(last(s).private for s in copies if s.side == "calendar" and s.original is None):
-        return Settled(None, Rule.PRIVATE, {}, False, ())
-    return _Settling(around, keep).settled(calendar, whole_rows, rows_by_start, crm, why_not)
+        return Settled(None, Rule.CRM_DELETE_KEEPS_CALENDAR, {}, False, (), excluded)
+    for s in copies:
+        if s.original is None and s.side == "calendar" and last(s).private:
+            return Settled(None, Rule.PRIVATE, {}, False, (), excluded)
+    return _Settling(around, keep).settled(calendar, whole_rows, rows_by_start, crm, why_not, excluded)
 
 
-def _that_count(copies: Sequence[Sighting], around: Surroundings) -> tuple[list[Sighting], list[Sighting], Rule | None]:
+def _that_count(
+    copies: Sequence[Sighting], around: Surroundings, excluded: dict[str, Rule]
+) -> tuple[list[Sighting], list[Sighting], Rule | None]:
     calendar: list[Sighting] = []
     crm: list[Sighting] = []
     why_not: Rule | None = None
@@ -182,10 +192,12 @@ def _that_count(copies: Sequence[Sighting], around: Surroundings) -> tuple[list[
         rule = outside(s, copies, around)
         if rule is not None:
             why_not = why_not or rule
+            excluded[s.key] = rule
             continue
         counted = _counting(s, around.connection(s.user or ""))
         if counted is None:
             why_not = why_not or Rule.ACTIVE_WINDOW
+            excluded[s.key] = Rule.ACTIVE_WINDOW
         elif last(counted).kind != "meeting":
             why_not = Rule.NOT_A_MEETING
         else:
@@ -202,7 +214,7 @@ def _suppressed(rows: Sequence[Sighting]) -> bool:
     return False
 
 
-def _rows(crm: Sequence[Sighting], calendar: Sequence[Sighting], around: Surroundings) -> tuple[list[Sighting], dict[int, list[Sighting]]]:
+def _rows(crm: Sequence[Sighting], calendar: Sequence[Sighting]) -> tuple[list[Sighting], dict[int, list[Sighting]]]:
     """The CRM's rows: those that are the whole meeting, and those that are one occurrence of it, by its original start."""
     whole: list[Sighting] = []
     single: dict[int, list[Sighting]] = {}
@@ -242,6 +254,7 @@ class _Settling:
         rows_by_start: dict[int, list[Sighting]],
         crm: list[Sighting],
         why_not: Rule | None,
+        excluded: dict[str, Rule],
     ) -> Settled:
         masters, speaking = self._speaking([s for s in calendar if s.original is None])
         self.associated, self.by_hand = _associations(rows)
@@ -249,7 +262,7 @@ class _Settling:
         occurrences = [s for s in calendar if s.original is not None]
         exceptions = self._exceptions(occurrences, parts, masters, speaking, rows_by_start)
         if not parts and not any(e.shown for e in exceptions):
-            return Settled(None, why_not, {}, False, ())
+            return Settled(None, why_not, {}, False, (), excluded)
         view = View(
             parts=tuple(parts),
             exceptions=tuple(exceptions),
@@ -259,7 +272,7 @@ class _Settling:
             deals=_gathered(crm, "deals"),
             tickets=_gathered(crm, "tickets"),
         )
-        return Settled(view, None, self.lost, self.merged, tuple(self.decisions.values()))
+        return Settled(view, None, self.lost, self.merged, tuple(self.decisions.values()), excluded)
 
     # --- 3. whose copy speaks --------------------------------------------------------------------------------------------
 

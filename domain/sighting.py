@@ -63,8 +63,8 @@ def side_of(event: SourceEvent) -> str:
     return "crm" if event.data.provenance.provider == "hubspot" or "/crm/" in event.source else "calendar"
 
 
-def of(event: SourceEvent, mailbox: str, side: str) -> Sighting:
-    """The copy that this event speaks of, with the one revision it brings."""
+def of(event: SourceEvent, mailbox: str, side: str, mark: int | None = None) -> Sighting:
+    """The copy that this event speaks of, with the one revision it brings. `mark` is its digest, where it is known already."""
     p = event.data.provenance
     original = p.original_start
     return Sighting(
@@ -80,17 +80,18 @@ def of(event: SourceEvent, mailbox: str, side: str) -> Sighting:
         original=None if original is None else millis(original),
         original_day=_local_day(original),
         created=None if p.created is None else millis(p.created),
-        revisions=(revision(event),),
+        revisions=(revision(event, mark),),
     )
 
 
-def revision(event: SourceEvent) -> Revision:
+def revision(event: SourceEvent, mark: int | None = None) -> Revision:
     """The word that this event is."""
     data = event.data
     p = data.provenance
     told = p.updated or event.time
     updated = 0 if told is None else millis(told)
-    mark = digest(event.source, event.id)
+    if mark is None:
+        mark = digest(event.source, event.id)
     if isinstance(data, DeletedData):
         return Revision(updated, mark, "deleted", event.sequence, p.revision)
     private = data.privacy != "public"

@@ -31,14 +31,14 @@ LocalTime = Annotated[datetime, Meta(tz=False)]
 Name = Annotated[str, Meta(min_length=1, max_length=1024)]
 
 
-class Problem(Struct, frozen=True):
+class Problem(Struct, frozen=True, gc=False):
     """One reason why an event was refused. `pointer` is a JSON Pointer (RFC 6901) from the event's root."""
 
     pointer: str
     reason: str
 
 
-class Provenance(Struct, frozen=True, rename="camel"):
+class Provenance(Struct, frozen=True, gc=False, rename="camel"):
     """Where a meeting was seen, and which revision of it.
 
     `created` and `updated` are the provider's times, not ours. `link` is our meeting id where the side carries it back.
@@ -60,7 +60,7 @@ class Provenance(Struct, frozen=True, rename="camel"):
     details_hidden: bool = False
 
 
-class LooseProvenance(Struct, frozen=True, rename="camel"):
+class LooseProvenance(Struct, frozen=True, gc=False, rename="camel"):
     """Provenance of a deletion or a listing: at least the provider, and whatever else is known."""
 
     provider: Name
@@ -79,7 +79,7 @@ class LooseProvenance(Struct, frozen=True, rename="camel"):
     details_hidden: bool = False
 
 
-class Roles(Struct, frozen=True):
+class Roles(Struct, frozen=True, gc=False):
     """What a participant is. The owner is the organiser."""
 
     owner: bool = False
@@ -88,7 +88,7 @@ class Roles(Struct, frozen=True):
     chair: bool = False
 
 
-class Participant(Struct, frozen=True, rename="camel", omit_defaults=True):
+class Participant(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """A guest or the organiser. In the kept form `sealed` stands for e-mail and name."""
 
     email: str | None = None
@@ -98,7 +98,7 @@ class Participant(Struct, frozen=True, rename="camel", omit_defaults=True):
     sealed: str | None = None
 
 
-class Associations(Struct, frozen=True, omit_defaults=True):
+class Associations(Struct, frozen=True, gc=False, omit_defaults=True):
     """CRM ids that a CRM meeting is associated with."""
 
     contacts: list[str] = []
@@ -107,7 +107,7 @@ class Associations(Struct, frozen=True, omit_defaults=True):
     tickets: list[str] = []
 
 
-class MeetingData(Struct, frozen=True, rename="camel"):
+class MeetingData(Struct, frozen=True, gc=False, rename="camel"):
     """A meeting, whole: our profile of JSCalendar's Event.
 
     `start` is a local date-time in `time_zone` (IANA; None is floating), `duration` an ISO 8601 duration of weeks,
@@ -134,7 +134,7 @@ class MeetingData(Struct, frozen=True, rename="camel"):
     associations: Associations = Associations()
 
 
-class PrivateMeetingData(Struct, frozen=True, rename="camel"):
+class PrivateMeetingData(Struct, frozen=True, gc=False, rename="camel"):
     """The kept form of a private meeting: who told it and which one it is, nothing of what it says."""
 
     side: Literal["calendar", "crm"]
@@ -144,7 +144,7 @@ class PrivateMeetingData(Struct, frozen=True, rename="camel"):
     kind: Literal["meeting", "focus", "out-of-office", "working-location", "birthday", "other"] = "meeting"
 
 
-class DeletedData(Struct, frozen=True, rename="camel"):
+class DeletedData(Struct, frozen=True, gc=False, rename="camel"):
     """A deletion. `from_` and `to` are the window of the round that reported it, where the side reads by windows:
     an id whose last known time is outside it says nothing."""
 
@@ -153,7 +153,7 @@ class DeletedData(Struct, frozen=True, rename="camel"):
     to: Instant | None = None
 
 
-class ListedData(Struct, frozen=True, rename="camel"):
+class ListedData(Struct, frozen=True, gc=False, rename="camel"):
     """What a complete listing of a calendar held: a known meeting with an occurrence in [from, to) and not in `ids`
     was deleted."""
 
@@ -164,7 +164,7 @@ class ListedData(Struct, frozen=True, rename="camel"):
     to: Instant
 
 
-class ContactData(Struct, frozen=True, omit_defaults=True):
+class ContactData(Struct, frozen=True, gc=False, omit_defaults=True):
     """A CRM contact. `email` is the Email property, None if it has none. `sealed` as for participants."""
 
     email: str | None = None
@@ -173,7 +173,7 @@ class ContactData(Struct, frozen=True, omit_defaults=True):
     sealed: str | None = None
 
 
-class MergedData(Struct, frozen=True, omit_defaults=True):
+class MergedData(Struct, frozen=True, gc=False, omit_defaults=True):
     """The contacts `merged` became the event's subject, which now has this e-mail and name."""
 
     merged: list[Name]
@@ -183,11 +183,11 @@ class MergedData(Struct, frozen=True, omit_defaults=True):
     sealed: str | None = None
 
 
-class NothingData(Struct, frozen=True):
+class NothingData(Struct, frozen=True, gc=False):
     """A type whose name says it all."""
 
 
-class UserData(Struct, frozen=True, omit_defaults=True):
+class UserData(Struct, frozen=True, gc=False, omit_defaults=True):
     """A user of the account. In the kept form `sealed` holds e-mail and aliases, one each."""
 
     email: str | None = None
@@ -195,7 +195,7 @@ class UserData(Struct, frozen=True, omit_defaults=True):
     sealed: list[str] = []
 
 
-class NeverLog(Struct, frozen=True, omit_defaults=True):
+class NeverLog(Struct, frozen=True, gc=False, omit_defaults=True):
     """Addresses and domains that are never logged. In the kept form addresses stand in `sealed`."""
 
     addresses: list[str] = []
@@ -203,21 +203,21 @@ class NeverLog(Struct, frozen=True, omit_defaults=True):
     sealed: list[str] = []
 
 
-class MassDelete(Struct, frozen=True):
+class MassDelete(Struct, frozen=True, gc=False):
     """More than `count` and more than `share` (0 to 1) of a connection's meetings: held for a person."""
 
     count: Annotated[int, Meta(ge=0)] = 10
     share: Annotated[float, Meta(ge=0, le=1)] = 0.2
 
 
-class SeriesWindow(Struct, frozen=True):
+class SeriesWindow(Struct, frozen=True, gc=False):
     """How far series are laid out around the account's clock, in days."""
 
     before_days: Annotated[int, Meta(ge=0, le=3660)] = 365
     after_days: Annotated[int, Meta(ge=0, le=3660)] = 365
 
 
-class Policy(Struct, frozen=True):
+class Policy(Struct, frozen=True, gc=False):
     """What an account chose. A key left out keeps its default, an unknown one is ignored."""
 
     late_contact: Literal["next-change", "backfill"] = "next-change"
@@ -225,7 +225,7 @@ class Policy(Struct, frozen=True):
     series: SeriesWindow = SeriesWindow()
 
 
-class ConfiguredData(Struct, frozen=True):
+class ConfiguredData(Struct, frozen=True, gc=False):
     """An account's settings, whole."""
 
     domains: list[str] = []
@@ -233,7 +233,7 @@ class ConfiguredData(Struct, frozen=True):
     policy: Policy = Policy()
 
 
-class ActivatedData(Struct, frozen=True, omit_defaults=True):
+class ActivatedData(Struct, frozen=True, gc=False, omit_defaults=True):
     """A user connected a calendar at `at`. `sealed` stands for `address` in the kept form."""
 
     provider: Literal["google", "office365"]
@@ -243,7 +243,7 @@ class ActivatedData(Struct, frozen=True, omit_defaults=True):
     sealed: str | None = None
 
 
-class ClosedData(Struct, frozen=True):
+class ClosedData(Struct, frozen=True, gc=False):
     """A connection lost its authorisation, or was disconnected, at `at`."""
 
     provider: Literal["google", "office365"]
@@ -251,7 +251,7 @@ class ClosedData(Struct, frozen=True):
     reason: str | None = None
 
 
-class ConfirmedData(Struct, frozen=True, rename="camel"):
+class ConfirmedData(Struct, frozen=True, gc=False, rename="camel"):
     """A provider carried out an outside write: its id and revision of what was written."""
 
     meeting: str | None = None
@@ -261,7 +261,7 @@ class ConfirmedData(Struct, frozen=True, rename="camel"):
     ical_uid: str | None = None
 
 
-class FailedData(Struct, frozen=True, rename="camel"):
+class FailedData(Struct, frozen=True, gc=False, rename="camel"):
     """A provider refused an outside write; `final` when it will not be tried again."""
 
     reason: str
@@ -269,7 +269,7 @@ class FailedData(Struct, frozen=True, rename="camel"):
     meeting: str | None = None
 
 
-class TickedData(Struct, frozen=True):
+class TickedData(Struct, frozen=True, gc=False):
     """The account's clock: how far series are laid out. From the log, so that replay is exact."""
 
     at: Instant
@@ -316,7 +316,7 @@ TYPES: dict[str, type[Struct]] = {
 SUBJECT_REQUIRED = tuple(t for t in TYPES if t.split(".")[1] in ("contact", "user", "connection", "delivery"))
 
 
-class Envelope(Struct, frozen=True, omit_defaults=True):
+class Envelope(Struct, frozen=True, gc=False, omit_defaults=True):
     """CloudEvents 1.0 attributes. (`source`, `id`) is unique: the same pair again is the same event."""
 
     specversion: Literal["1.0"]
@@ -334,7 +334,7 @@ class Envelope(Struct, frozen=True, omit_defaults=True):
     data_base64: str | UnsetType = UNSET
 
 
-class SourceEvent(Struct, frozen=True):
+class SourceEvent(Struct, frozen=True, gc=False):
     """An accepted event. `kind` is the type without prefix and version, as `meeting.updated`; `time` is never None
     once the event is in the log (a publisher who leaves it out gets the time of acceptance)."""
 

@@ -104,7 +104,7 @@ def translate(bodies: Iterable[object], *, account: str, user: str, calendar: st
     >>> said.events[0]["type"], said.events[0]["id"]
     ('rendezvous.meeting.deleted.v1', 'google:501:7k1b0:"1"')
     >>> said.refused
-    [Refused(what='body 2', reason='calendar#colors, not an event')]
+    [Refused(what='body 2', reason='calendar#colors, not an event or a list of events')]
     """
     mailbox = _Mailbox(account, user, calendar or "primary", address)
     said = Translated([], [], [])
@@ -164,11 +164,9 @@ def _event(value: object) -> dict[str, Any]:
         raise BadInput("", "not a JSON object")
     if "error" in value:
         raise BadInput("", "an error answer, not an event")
-    kind = _text(value.get("kind")) or _EVENT
-    if "items" in value:
-        raise BadInput("", f"a list, but not one of events ({kind[:80]})")
+    kind = _text(value.get("kind")) or ("a list of something else" if "items" in value else _EVENT)
     if kind != _EVENT:
-        raise BadInput("", f"{kind[:80]}, not an event")
+        raise BadInput("", f"{kind[:80]}, not an event or a list of events")
     if not _SIGNS_OF_AN_EVENT & value.keys():
         raise BadInput("", "neither an event nor what is left of one")
     if not value.get("id") or wording.clean(value["id"], 1024) != value["id"]:

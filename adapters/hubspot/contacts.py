@@ -32,10 +32,12 @@ def events(contact: CrmObject, *, account: str, restored: datetime | None = None
         name = f"hubspot:contact:{contact.id}:deleted:{wording.instant(contact.updated) if contact.updated else ''}"
         return [removal("deleted", contact.id, account=account, at=contact.updated, event_id=name)]
     data = _data(contact)
-    revision = f"restored:{wording.instant(restored)}" if restored else contact.revision or wording.digest(data)
-    order = max(contact.updated or restored, restored) if restored else contact.updated
-    kind = "created" if contact.just_made and not restored else "updated"
-    state = _event(kind, contact.id, account, data, order, order, f"hubspot:contact:{contact.id}:{revision}")
+    kind, revision = "created" if contact.just_made else "updated", contact.revision or wording.digest(data)
+    if restored:
+        kind, revision = "updated", f"restored:{wording.instant(restored)}"
+        contact = contact._replace(updated=max(contact.updated or restored, restored))
+    name = f"hubspot:contact:{contact.id}:{revision}"
+    state = _event(kind, contact.id, account, data, contact.updated, contact.updated, name)
     taken, latest = _taken_in(contact)
     return [state, merged(contact, taken, at=latest, account=account)] if taken else [state]
 

@@ -84,7 +84,14 @@ def _object(row: Mapping[str, Any], id: object, properties: Mapping[str, Any]) -
 
 def _person(row: Mapping[str, Any], owner: object) -> dict[str, Any]:
     renamed = {_PERSON[c]: v for c, v in row.items() if c in _PERSON and values.text(v)}
-    return {**row, "type": row.get("type") or "PERSON", **renamed, "id": owner, "archived": _deleted(row)}
+    return {
+        **row,
+        "type": row.get("type") or "PERSON",
+        **renamed,
+        "id": owner,
+        "archived": _deleted(row),
+        "syncedAt": row.get("_fivetran_synced"),
+    }
 
 
 def _deleted(row: Mapping[str, Any]) -> bool:

@@ -126,7 +126,7 @@ def _kind(properties: Mapping[str, Any]) -> str | None:
 
 
 def _person(body: Mapping[str, Any]) -> Person:
-    changes = [body.get("updatedAt"), body.get("createdAt")]
+    changes = [body.get("updatedAt"), body.get("createdAt"), body.get("syncedAt")]
     return Person(
         owner=identifier(body.get("id")),
         user=identifier(body.get("userId")),

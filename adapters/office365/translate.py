@@ -14,8 +14,9 @@ Facts: Graph v1.0 `event`, calendarView delta, and Outlook's habits with all-day
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -84,12 +85,18 @@ class _Master(NamedTuple):
 
 
 class _Round(NamedTuple):
-    """The items of all bodies by id, in order of their last mention; whether a page ended the round; its fingerprint."""
+    """What is read together: the items by id, in order of their last mention, from whose calendar, in which window;
+    whether a page ended the round; a fingerprint to tell it from other rounds."""
 
+    mailbox: _Mailbox
+    window: Window | None
     items: dict[str, Json]
-    refused: list[Refused]
     complete: bool
     name: str
+
+
+_Masters = dict[str, _Master | None]
+"""Every series of the round by id; None: it was refused."""
 
 
 def translate(
@@ -103,24 +110,22 @@ def translate(
     >>> translate([{"error": {"code": "ErrorItemNotFound", "message": "Not there."}}], account="1", user="501").refused
     [Refused(what='error', reason='ErrorItemNotFound: Not there.')]
     """
-    mailbox = _Mailbox(account, user, calendar)
-    found = _gather(bodies, window)
-    out = Translated([], list(found.refused), [])
-    masters = _masters(found, mailbox, out)
-    for id, item in found.items.items():
-        if id not in masters and _role(item) != _MASTER:
-            _say(id, item, found, masters, mailbox, window, out)
-    if window is not None and found.complete:
-        _say_absent(found, masters, mailbox, window, out)
-    return Translated(*_examined(out))
+    out = Translated([], [], [])
+    round = _gather(bodies, _Mailbox(account, user, calendar), window, out)
+    masters = _say_masters(round, out)
+    for id, item in round.items.items():
+        if id not in masters:
+            _say(id, item, round, masters, out)
+    if round.complete:
+        _say_absent(round, masters, out)
+    return out
 
 
 # --- from bodies to items ---------------------------------------------------------------------------------------------
 
 
-def _gather(bodies: Iterable[object], window: Window | None) -> _Round:
+def _gather(bodies: Iterable[object], mailbox: _Mailbox, window: Window | None, out: Translated) -> _Round:
     items: dict[str, Json] = {}
-    refused: list[Refused] = []
     links: list[str] = []
     for body in bodies:
         if isinstance(body, dict) and isinstance(body.get("@odata.deltaLink"), str):
@@ -128,13 +133,18 @@ def _gather(bodies: Iterable[object], window: Window | None) -> _Round:
         for item in _listed(body):
             reason = _no_event(item)
             if reason is not None:
-                refused.append(Refused(_what(item), reason))
+                out.refused.append(Refused(_what(item), reason))
                 continue
             items.pop(item["id"], None)
             items[item["id"]] = item
-    # The link alone would do for Graph, which never gives one twice; what the round said keeps apart those who do.
-    name = wording.digest([links, [m.isoformat() for m in window or ()], [[i, _revision(v), "@removed" in v] for i, v in items.items()]])
-    return _Round(items, refused, bool(links), name)
+    return _Round(mailbox, window, items, bool(links), _fingerprint(items, links, window))
+
+
+def _fingerprint(items: dict[str, Json], links: list[str], window: Window | None) -> str:
+    """The delta link alone would do for Graph, which gives none twice; what was said tells apart the rounds of those who do."""
+    edges = [wording.instant(edge) for edge in window or ()]
+    # Sorted: read again, the same round may come in another order.
+    return wording.digest([links, edges, sorted((id, _revision(item) or "", "@removed" in item) for id, item in items.items())])
 
 
 def _listed(body: object) -> list[Any]:
@@ -149,7 +159,7 @@ def _no_event(item: object) -> str | None:
     if not isinstance(item, dict):
         return "no JSON object"
     if "error" in item:
-        error = item["error"] if isinstance(item["error"], dict) else {}
+        error = _object(item["error"])
         return _brief(f"{error.get('code')}: {error.get('message')}")
     kind = item.get("@odata.type")
     if kind is not None and str(kind).removeprefix("#") != _EVENT_TYPE:
@@ -171,47 +181,43 @@ def _what(item: object) -> str:
 # --- from items to events ---------------------------------------------------------------------------------------------
 
 
-def _masters(found: _Round, mailbox: _Mailbox, out: Translated) -> dict[str, _Master | None]:
-    """Every series of the round, said first, so that its occurrences find it known. None: it was refused."""
-    masters: dict[str, _Master | None] = {}
-    for id, item in found.items.items():
+def _say_masters(round: _Round, out: Translated) -> _Masters:
+    """Series first, so that whoever reads in order knows a series before its occurrences."""
+    masters: _Masters = {}
+    for id, item in round.items.items():
         if _role(item) == _MASTER:
-            event = _attempt(id, item, mailbox, out)
+            event = _attempt(id, partial(_whole, id, item, None, round.mailbox), out)
             masters[id] = _Master(item, event) if event else None
     return masters
 
 
-def _say(
-    id: str, item: Json, found: _Round, masters: dict[str, _Master | None], mailbox: _Mailbox, window: Window | None, out: Translated
-) -> None:
+def _say(id: str, item: Json, round: _Round, masters: _Masters, out: Translated) -> None:
+    series_id = _text(item.get("seriesMasterId"))
+    master = masters.get(series_id) if series_id else None
     if "@removed" in item:
-        out.events.append(_removed(id, found.name, mailbox, window))
+        _attempt(id, partial(_removed, id, round), out)
     elif not _is_bare(item):
-        _attempt(id, item, mailbox, out)
-    elif item.get("seriesMasterId") not in found.items:
-        out.hints.extend(h for h in _unread(id, item) if h not in out.hints)
+        _attempt(id, partial(_whole, id, item, master, round.mailbox), out)
+    elif master is not None:
+        _attempt(id, partial(_hydrated, id, item, master, round.mailbox), out)
+    elif series_id in masters:
+        out.refused.append(Refused(f"event {id}", "/seriesMasterId: its series was refused"))
     else:
-        _attempt_bare(id, item, masters.get(item["seriesMasterId"]), mailbox, out)
+        out.hints.extend(h for h in (Hint("event", name) for name in (series_id, id) if name) if h not in out.hints)
 
 
-def _attempt(id: str, item: Json, mailbox: _Mailbox, out: Translated) -> Json | None:
-    """The item as an event, put among the others, or refused."""
+def _attempt(id: str, make: Callable[[], Json], out: Translated) -> Json | None:
+    """The event, put among the others, or None and a refusal. The contract itself has the last word on it."""
     try:
-        event = _whole(id, item, mailbox)
+        event = make()
+        problems = source_events.read(msgspec.json.encode(event))
+        if isinstance(problems, list):
+            raise BadInput("", "; ".join(f"{p.pointer}: {p.reason}" for p in problems))
     except BadInput as error:
-        out.refused.append(Refused(f"event {id}", _brief(str(error))))
+        out.refused.append(Refused(_brief(f"event {id}"), _brief(str(error))))
         return None
     out.events.append(event)
     return event
-
-
-def _attempt_bare(id: str, item: Json, master: _Master | None, mailbox: _Mailbox, out: Translated) -> None:
-    try:
-        if master is None:
-            raise BadInput("/seriesMasterId", "its series was refused")
-        out.events.append(_hydrated(id, item, master, mailbox))
-    except BadInput as error:
-        out.refused.append(Refused(f"event {id}", _brief(str(error))))
 
 
 def _role(item: Json) -> str | None:
@@ -228,21 +234,16 @@ def _is_bare(item: Json) -> bool:
     return _role(item) == _OCCURRENCE and item.get("createdDateTime") is None
 
 
-def _unread(id: str, item: Json) -> list[Hint]:
-    series_id = item.get("seriesMasterId")
-    return [Hint("event", name) for name in (series_id, id) if isinstance(name, str) and name]
-
-
-def _removed(id: str, round_name: str, mailbox: _Mailbox, window: Window | None) -> Json:
-    data: Json = {"provenance": mailbox.sighting(id)}
-    if window is not None:
-        data |= {"from": wording.instant(window[0]), "to": wording.instant(window[1])}
+def _removed(id: str, round: _Round) -> Json:
+    data: Json = {"provenance": round.mailbox.sighting(id)}
+    if round.window is not None:
+        data |= {"from": wording.instant(round.window[0]), "to": wording.instant(round.window[1])}
     # No revision and no time come with it: the round is all that tells this removal from a later one of the same id.
-    return mailbox.event("meeting.deleted", f"{id}:removed:{round_name}", id, None, data)
+    return round.mailbox.event("meeting.deleted", f"{id}:removed:{round.name}", id, None, data)
 
 
-def _whole(id: str, item: Json, mailbox: _Mailbox) -> Json:
-    """A full item as an event. Raises `BadInput`."""
+def _whole(id: str, item: Json, master: _Master | None, mailbox: _Mailbox) -> Json:
+    """A full item as an event; `master`: of its series, if the round holds it. Raises `BadInput`."""
     role = _role(item)
     if role is None:
         raise BadInput("/type", f"no known type of event: {item.get('type')!r}")
@@ -252,7 +253,7 @@ def _whole(id: str, item: Json, mailbox: _Mailbox) -> Json:
     times = _times(item, of_series=role == _MASTER)
     provenance = _provenance(id, item, mailbox, created, updated)
     if role in (_OCCURRENCE, _EXCEPTION):
-        provenance |= _place_in_series(item, times)
+        provenance |= _place_in_series(item, times, master)
     data = {"side": "calendar", "provenance": provenance} | _content(item) | _shape(times)
     if role == _MASTER:
         data |= _repeats(item, times)
@@ -265,7 +266,7 @@ def _hydrated(id: str, item: Json, master: _Master, mailbox: _Mailbox) -> Json:
     """A bare occurrence with its master's content and revision, and its own id and time. Raises `BadInput`."""
     said = master.event["data"]
     times = _times({**master.item, **item}, of_series=False)
-    provenance = said["provenance"] | {"id": id, "icalUid": _text(item.get("iCalUId"))} | _place_in_series(item, times)
+    provenance = said["provenance"] | {"id": id, "icalUid": _text(item.get("iCalUId"))} | _place_in_series(item, times, master)
     data = said | {"provenance": provenance, "recurrenceRules": [], "excludedStarts": []} | _shape(times)
     if item.get("isCancelled") is True:
         data["status"] = "cancelled"
@@ -278,39 +279,30 @@ def _kind_of(event: Json) -> str:
     return str(event["type"]).removeprefix(source_events.PREFIX).removesuffix(".v1")
 
 
-def _examined(out: Translated) -> Translated:
-    """The contract itself has the last word (size, numbers of participants): what it rejects is refused here, by name."""
-    events: list[Json] = []
-    refused: list[Refused] = []
-    for event in out.events:
-        problems = source_events.read(msgspec.json.encode(event))
-        if isinstance(problems, list):
-            refused.append(Refused(_brief(f"event {event['subject']}"), _brief("; ".join(f"{p.pointer}: {p.reason}" for p in problems))))
-        else:
-            events.append(event)
-    return Translated(events, out.refused + refused, out.hints)
-
-
 # --- occurrences that a series lost -----------------------------------------------------------------------------------
 
 
-def _say_absent(
-    found: _Round, masters: dict[str, _Master | None], mailbox: _Mailbox, window: Window, out: Translated
-) -> None:
+def _say_absent(round: _Round, masters: _Masters, out: Translated) -> None:
+    parts_of: dict[str | None, list[Json]] = {}
+    for item in round.items.values():
+        if _role(item) in (_OCCURRENCE, _EXCEPTION):
+            parts_of.setdefault(_text(item.get("seriesMasterId")), []).append(item)
     for id, master in masters.items():
-        parts = [i for i in found.items.values() if i.get("seriesMasterId") == id and _role(i) in (_OCCURRENCE, _EXCEPTION)]
+        parts = parts_of.get(id)
         # Without any of them, this round did not lay the series out: it says nothing about single occurrences.
-        if master is None or not parts or master.event["data"]["status"] == "cancelled":
+        if master is None or not parts or round.window is None or master.event["data"]["status"] == "cancelled":
             continue
         shown = {_original(part, master) for part in parts}
-        if None not in shown:  # one that cannot be placed may be the very one that seems absent
-            out.events.extend(_absent(master, at, found.name, mailbox) for at in _expected(master, window) if at not in shown)
+        if None in shown:  # one that cannot be placed may be the very one that seems absent
+            continue
+        for at in _expected(master, round.window):
+            if at not in shown:
+                _attempt(id, partial(_absent, master, at, round), out)
 
 
 def _original(part: Json, master: _Master) -> datetime | None:
     try:
-        merged = {**master.item, **part}
-        return _original_start(part, _times(merged, of_series=False))
+        return _original_start(part, _times({**master.item, **part}, of_series=False), master)
     except BadInput:
         return None
 
@@ -331,12 +323,12 @@ def _expected(master: _Master, window: Window) -> list[datetime]:
     return [s for s in starts if s + _WEST < window[1]] if shape.all_day else starts
 
 
-def _absent(master: _Master, at: datetime, round_name: str, mailbox: _Mailbox) -> Json:
+def _absent(master: _Master, at: datetime, round: _Round) -> Json:
     provenance = master.event["data"]["provenance"]
     id = f"{provenance['id']}:{_second(at)}"
-    sighting = mailbox.sighting(id, seriesId=provenance["id"], originalStart=_second(at), updated=provenance["updated"])
+    sighting = round.mailbox.sighting(id, seriesId=provenance["id"], originalStart=_second(at), updated=provenance["updated"])
     updated = _required_instant(master.item, "lastModifiedDateTime")
-    return mailbox.event("meeting.deleted", f"{id}:absent:{round_name}", id, updated, {"provenance": sighting})
+    return round.mailbox.event("meeting.deleted", f"{id}:absent:{round.name}", id, updated, {"provenance": sighting})
 
 
 # --- provenance -------------------------------------------------------------------------------------------------------
@@ -372,22 +364,29 @@ def _our_link(item: Json) -> str | None:
     return _text(transaction.removeprefix(_LINK_TRANSACTION)) if transaction.startswith(_LINK_TRANSACTION) else None
 
 
-def _place_in_series(item: Json, times: _Times) -> Json:
+def _place_in_series(item: Json, times: _Times, master: _Master | None) -> Json:
     series_id = _text(item.get("seriesMasterId"))
     if series_id is None:
         raise BadInput("/seriesMasterId", "required for one occurrence of a series")
-    return {"seriesId": series_id, "originalStart": _second(_original_start(item, times))}
+    return {"seriesId": series_id, "originalStart": _second(_original_start(item, times, master))}
 
 
-def _original_start(item: Json, times: _Times) -> datetime:
-    """Where its series had it: an instant; for all-day the date's midnight in UTC."""
+def _original_start(item: Json, times: _Times, master: _Master | None) -> datetime:
+    """Where its series had it: an instant, or the midnight in UTC of its date where the series is all-day (an exception
+    need not be as its series is)."""
     value = item.get("originalStart")
     if value is None:
         return times.at
     at = _instant(value)
     if at is None:
         raise BadInput("/originalStart", f"no time: {str(value)[:80]!r}")
-    return at.replace(microsecond=0) if times.zone else _midnight(_date(at.replace(tzinfo=None), zones.GREENWICH, item, "/originalStart"))
+    at = at.replace(microsecond=0)
+    of_dates = master.event["data"]["showWithoutTime"] if master else times.zone is None
+    try:
+        zoned = item if master is None else {**master.item, **item}
+        return _midnight(_date(at.replace(tzinfo=None), zones.GREENWICH, zoned, "/originalStart")) if of_dates else at
+    except BadInput:  # midnight nowhere: its series, which this round does not show, is a timed one
+        return at
 
 
 # --- times ------------------------------------------------------------------------------------------------------------
@@ -482,7 +481,7 @@ def _utc(local: datetime, zone: zones.Zone, pointer: str) -> datetime:
 
 def _local(at: datetime, zone: zones.Zone) -> datetime:
     try:
-        return at.astimezone(zone.spoken).replace(tzinfo=None)
+        return at.astimezone(zone.spoken).replace(tzinfo=None, fold=0)
     except OverflowError:
         raise BadInput("/start", "outside the calendar") from None
 

@@ -1,0 +1,517 @@
+"""The contact timeline: every version of every entry, ready to be sent.
+
+What must stay true:
+- an entry is named by contact, meeting and occurrence (its original start), and keeps that name when it moves;
+- it gets a new version when what an event says of it differs from what the meeting's view said before. Views are compared, with
+  people sealed, and not what readers get: so an erasure, which changes what can be opened, changes no history;
+- each recorded state can be read again: a version holds from its own recording to the next one's;
+- the clock adds occurrences and takes none away, and what is past of a series is not taken away by laying it out anew.
+
+An entry's id is the hex of a uuid5 of "account|contact|meeting|occurrence (ms)". Its version counts from 1 since it last came
+into the timeline. `occurrence` is written as the entry's times are: an instant with Z, a local time if it floats, a date if it is
+all-day (and began as that: a meeting that was made all-day keeps the instant that names it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+from uuid import UUID, uuid5
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
+
+from domain import layout
+from domain.events import Shown, View
+from domain.layout import Laid
+from domain.ports import EntryRow
+from projections.contacts import Contacts, People
+from projections.views import Changes, Views, local, stamp
+
+DAY = 86_400_000
+"""Milliseconds of a day."""
+
+_NAMESPACE = UUID("5f0c0b1e-7a52-5d0e-9f0e-3a9d8c1b6e42")
+_encode = msgspec.json.Encoder().encode
+
+Key = tuple[str, int]
+"""Which entry of a meeting: contact and occurrence (ms)."""
+
+_Test = Callable[[EntryRow], bool]
+
+
+class Organizer(Struct, rename="camel"):
+    """Who invited. `contact` only if he is one."""
+
+    email: str | None
+    name: str | None
+    contact: str | UnsetType = UNSET
+
+
+class Participant(Struct, rename="camel"):
+    """A guest, and which contact he is."""
+
+    email: str | None
+    name: str | None
+    contact: str | None
+    participation_status: str
+
+
+class Series(Struct, rename="camel"):
+    """Of which series an entry is which occurrence."""
+
+    id: str
+    occurrence: str
+
+
+class Associations(Struct):
+    """The CRM's ids of what the meeting is about."""
+
+    companies: tuple[str, ...]
+    deals: tuple[str, ...]
+    tickets: tuple[str, ...]
+
+
+class Entry(Struct, rename="camel"):
+    """A timeline entry as readers get it."""
+
+    entry: str
+    contact: str
+    meeting: str
+    occurrence: str
+    title: str | None
+    start: str
+    end: str
+    time_zone: str | None
+    all_day: bool
+    status: str
+    location: str | None
+    conference_url: str | None
+    organizer: Organizer | None
+    participants: tuple[Participant, ...]
+    origin: str
+    links: dict[str, str | None]
+    associations: Associations
+    series: Series | None
+    recorded_at: str
+    version: int
+    position: int
+
+
+_decoder = msgspec.json.Decoder(Entry)
+
+
+class Moment(NamedTuple):
+    """Where and when an event is recorded: account, meeting, position in the domain log, our time (ms)."""
+
+    account: str
+    meeting: str
+    position: int
+    recorded_at: int
+
+
+class Faces(NamedTuple):
+    """The people of an entry, opened. `keys` are the participants' in their order, then the organiser's if he stands there."""
+
+    organizer: Organizer | None
+    participants: tuple[Participant, ...]
+    keys: tuple[str, ...]
+
+
+class Times(NamedTuple):
+    """An occurrence's times as text."""
+
+    occurrence: str
+    start: str
+    end: str
+
+
+# --- what an entry says ------------------------------------------------------------------------------------------------------
+
+
+def name(meeting: str, occurrence: int) -> str:
+    """An entry's name within its contact's timeline."""
+    return f"{meeting}:{occurrence}"
+
+
+def entry_id(account: str, contact: str, meeting: str, occurrence: int) -> str:
+    """The id of an entry, for good."""
+    return uuid5(_NAMESPACE, f"{account}|{contact}|{meeting}|{occurrence}").hex
+
+
+def times(laid: Laid) -> Times:
+    """An occurrence's name and times: dates if it is all-day, local if it floats, else instants in UTC."""
+    original, slot, shown = laid
+    if shown.all_day:
+        named = _date(original) if original % DAY == 0 else _instant(original)
+        return Times(named, _date(slot.start), _date(slot.end))
+    write = _floating if shown.time_zone is None else _instant
+    start = write(slot.start)
+    return Times(start if original == slot.start else write(original), start, write(slot.end))
+
+
+def _instant(at: int) -> str:
+    return local(at).isoformat() + "Z"
+
+
+def _floating(at: int) -> str:
+    return local(at).isoformat()
+
+
+def _date(at: int) -> str:
+    return local(at).date().isoformat()
+
+
+def links(view: View) -> dict[str, str | None]:
+    """Each side's id of the meeting; the CRM's key is always there."""
+    return {"hubspot": view.links.get("hubspot"), **{p: view.links[p] for p in sorted(view.links) if p != "hubspot"}}
+
+
+def faces(account: str, shown: Shown, people: People, contacts: Contacts) -> Faces:
+    """The guests and the organiser, without whom nothing may be said of any more."""
+    organizer: Organizer | None = None
+    organizer_keys: tuple[str, ...] = ()
+    participants: list[Participant] = []
+    keys: list[str] = []
+    for guest in shown.guests:
+        person = people.named(account, guest.person)
+        if person is None:
+            continue
+        matched = shown.matched.get(person.key)
+        contact = contacts.standing(account, matched) if matched is not None else None
+        if guest.owner and organizer is None:
+            organizer = Organizer(person.email, person.name, contact if contact is not None else UNSET)
+            organizer_keys = (person.key,)
+        elif guest.attendee:
+            participants.append(Participant(person.email, person.name, contact, guest.status))
+            keys.append(person.key)
+    return Faces(organizer, tuple(participants), (*keys, *organizer_keys))
+
+
+def heads(view: View) -> list[Shown]:
+    """Everything that a view shows at some time."""
+    shown = [part.shown for part in view.parts]
+    shown += [former.shown for part in view.parts for former in part.formers]
+    return shown + [exception.shown for exception in view.exceptions if exception.shown is not None]
+
+
+def tokens(view: View) -> set[str]:
+    """The sealed people that a view names."""
+    return {guest.person for shown in heads(view) for guest in shown.guests}
+
+
+def contacts_named(view: View) -> set[str]:
+    """The contacts that a view names."""
+    return {contact for shown in heads(view) for contact in (*shown.contacts, *shown.matched.values())}
+
+
+class Scene:
+    """What all occurrences of a view share, made once."""
+
+    def __init__(self, meeting: str, view: View) -> None:
+        self.origin = view.origin
+        self.links = links(view)
+        self.associations = Associations(view.companies, view.deals, view.tickets)
+        self._meeting = meeting
+        self._view = view  # held: its parts' identities stand for their people below
+        self._is_series = any(layout.is_series(part) for part in view.parts)
+        self._single = _own_names(view) if self._is_series else frozenset()
+        self._faces: dict[tuple[int, int], Faces] = {}
+
+    def series(self, laid: Laid, occurrence: str) -> Series | None:
+        """The series that this occurrence is of, None if it is of none."""
+        return Series(self._meeting, occurrence) if self._is_series and laid.original not in self._single else None
+
+    def faces(self, account: str, shown: Shown, people: People, contacts: Contacts) -> Faces:
+        """The people of an occurrence. By identity: a series' occurrences share the guests of their part, which the view holds."""
+        same = id(shown.guests), id(shown.matched)
+        found = self._faces.get(same)
+        if found is None:
+            found = self._faces[same] = faces(account, shown, people, contacts)
+        return found
+
+
+def _own_names(view: View) -> frozenset[int]:
+    singles = [part for part in view.parts if not layout.is_series(part)]
+    return frozenset(part.first if part.first is not None else layout.own_slot(part.shown).start for part in singles)
+
+
+def _frame(view: View) -> tuple[object, ...]:
+    """What of a view stands in all of its entries."""
+    return (
+        view.origin,
+        view.links,
+        view.companies,
+        view.deals,
+        view.tickets,
+        [(layout.is_series(part), part.first) for part in view.parts],
+    )
+
+
+# --- the entries of a batch --------------------------------------------------------------------------------------------------
+
+
+class Timelines:
+    """The entries during a fold: those stored of the meetings concerned, and over them what the batch made of them."""
+
+    def __init__(self, views: Views, people: People, contacts: Contacts) -> None:
+        self._views, self._people, self._contacts = views, people, contacts
+        self._rows: dict[tuple[str, str], dict[Key, EntryRow]] = {}
+        self._whole: set[tuple[str, str]] = set()
+        self._new: list[EntryRow | None] = []
+        self._placed: dict[tuple[str, str, str, int], int] = {}
+        self._closed: list[tuple[str, str, str, int, int]] = []
+        self._purged: dict[tuple[str, str], None] = {}
+        self._scrubbed: dict[tuple[str, str], None] = {}
+        self._forgotten: dict[tuple[str, str], None] = {}
+
+    def load(self, account: str, meetings: Iterable[str]) -> None:
+        """Look up the current entries of these meetings, as far as they have not been."""
+        wanted = [meeting for meeting in dict.fromkeys(meetings) if (account, meeting) not in self._whole]
+        if not wanted:
+            return
+        self._whole.update((account, meeting) for meeting in wanted)
+        for row in self._views.current(account, wanted):
+            # What the batch added to a meeting before the rest of it was needed is newer.
+            self._rows.setdefault((account, row.meeting), {}).setdefault((row.contact, row.occurrence), row)
+
+    def starts_empty(self, account: str, meeting: str) -> None:
+        """This meeting has no stored entries: it is new."""
+        self._whole.add((account, meeting))
+
+    def show(self, at: Moment, before: View | None, after: View | None, low: int, high: int) -> None:
+        """The entries follow the view, laid out in [low, high) ms."""
+        rows = self._all_of(at.account, at.meeting)
+        wanted = self._put_changed(at, before, after, low, high, rows) if after is not None else set()
+        kept = self._kept_past(at.account, after, low) if after is not None else frozenset()
+        for key, row in list(rows.items()):
+            if key not in wanted and not (row.start < low and key[0] in kept):
+                self._end(at, rows.pop(key))
+
+    def extend(self, at: Moment, view: View, low: int, high: int, looks: bool) -> None:
+        """The clock moved: entries that begin in [low, high) ms join those there are. `looks`: part of that was laid out before."""
+        # Beside that, only an exception can be in there before its time. Where neither is, nothing stored is looked at: a
+        # tick concerns every series of an account.
+        looks = looks or bool(view.exceptions)
+        rows = self._all_of(at.account, at.meeting) if looks else self._rows.setdefault((at.account, at.meeting), {})
+        scene = Scene(at.meeting, view)
+        for laid in layout.laid_out(view, low, high):
+            for contact in self._contacts_of(at.account, laid.shown):
+                if (contact, laid.original) not in rows:
+                    self._put(at, contact, laid, scene, rows)
+
+    def close(self, at: Moment) -> None:
+        """The meeting leaves all timelines."""
+        rows = self._all_of(at.account, at.meeting)
+        for row in list(rows.values()):
+            self._end(at, row)
+        rows.clear()
+
+    def purge(self, account: str, meeting: str) -> None:
+        """Every version of the meeting's entries goes for good."""
+        self._purged[account, meeting] = None
+        self._rows[account, meeting] = {}
+        self._whole.add((account, meeting))
+        self._drop(lambda row: row.account == account and row.meeting == meeting)
+
+    def move(self, account: str, contacts: Sequence[str], position: int, recorded_at: int) -> None:
+        """These contacts became another: wherever they stand, the survivor does, a shared meeting once."""
+        concerned = {row.meeting for contact in contacts for row in self._views.entries_of_contact(account, contact)}
+        concerned.update(
+            meeting for (of, meeting), rows in self._rows.items() if of == account and any(contact in contacts for contact, _ in rows)
+        )
+        self.load(account, sorted(concerned))
+        for meeting in sorted(concerned):
+            self._move_meeting(Moment(account, meeting, position, recorded_at), frozenset(contacts))
+
+    def forget(self, account: str, contacts: Iterable[str], keys: Iterable[str]) -> None:
+        """Every version of these contacts' entries goes, and nobody of these keys is named any more."""
+        gone = frozenset(contacts)
+        self._forgotten.update(((account, contact), None) for contact in gone)
+        self._scrubbed.update(((account, key), None) for key in keys)
+        self._drop(lambda row: row.account == account and row.contact in gone)
+        erased = frozenset(keys)
+        self._new = [scrubbed(row, erased) if row is not None and row.account == account else row for row in self._new]
+        for (of, _), rows in self._rows.items():
+            if of == account:
+                left = {key: scrubbed(row, erased) for key, row in rows.items() if key[0] not in gone}
+                rows.clear()
+                rows.update(left)
+
+    def changes(self) -> Changes:
+        """What the batch made of the entries."""
+        return Changes(
+            entries=[row for row in self._new if row is not None],
+            closed=self._closed,
+            purged=list(self._purged),
+            scrubbed=list(self._scrubbed),
+            forgotten=list(self._forgotten),
+        )
+
+    # --- one entry
+
+    def _all_of(self, account: str, meeting: str) -> dict[Key, EntryRow]:
+        self.load(account, (meeting,))
+        return self._rows.setdefault((account, meeting), {})
+
+    def _contacts_of(self, account: str, shown: Shown) -> list[str]:
+        found = (self._contacts.standing(account, contact) for contact in shown.contacts)
+        return list(dict.fromkeys(contact for contact in found if contact is not None))
+
+    def _kept_past(self, account: str, view: View, low: int) -> frozenset[str]:
+        """The contacts whose entries from before the laid-out span stay as they are: a series' own."""
+        if view.parts and not any(layout.is_series(part) for part in view.parts):
+            return frozenset()
+        return frozenset(contact for shown in heads(view) for contact in self._contacts_of(account, shown))
+
+    def _put_changed(self, at: Moment, before: View | None, after: View, low: int, high: int, rows: dict[Key, EntryRow]) -> set[Key]:
+        """Put the entries that are new or differ from before; returns all that there are to be."""
+        same = {}
+        if rows and before is not None and _frame(before) == _frame(after):
+            same = {laid.original: laid for laid in layout.laid_out(before, low, high)}
+        scene = Scene(at.meeting, after)
+        wanted: set[Key] = set()
+        for laid in layout.laid_out(after, low, high):
+            unchanged = same.get(laid.original) == laid
+            for contact in self._contacts_of(at.account, laid.shown):
+                key = contact, laid.original
+                wanted.add(key)
+                if not unchanged or key not in rows:
+                    self._put(at, contact, laid, scene, rows)
+        return wanted
+
+    def _put(self, at: Moment, contact: str, laid: Laid, scene: Scene, rows: dict[Key, EntryRow]) -> None:
+        account, meeting, position, recorded_at = at
+        original, slot, shown = laid
+        said = times(laid)
+        seen = scene.faces(account, shown, self._people, self._contacts)
+        former = rows.get((contact, original))
+        version = former.version + 1 if former is not None else 1
+        body = Entry(
+            entry_id(account, contact, meeting, original),
+            contact,
+            meeting,
+            said.occurrence,
+            shown.title,
+            said.start,
+            said.end,
+            None if shown.all_day else shown.time_zone,
+            shown.all_day,
+            shown.status,
+            shown.location,
+            shown.conference_url,
+            seen.organizer,
+            seen.participants,
+            scene.origin,
+            scene.links,
+            scene.associations,
+            scene.series(laid, said.occurrence),
+            stamp(recorded_at),
+            version,
+            position,
+        )
+        row = EntryRow(
+            account,
+            contact,
+            meeting,
+            original,
+            slot.start,
+            slot.end,
+            shown.status,
+            version,
+            position,
+            recorded_at,
+            None,
+            seen.keys,
+            _encode(body),
+        )
+        self._place(at, row, former, rows)
+
+    def _place(self, at: Moment, row: EntryRow, former: EntryRow | None, rows: dict[Key, EntryRow]) -> None:
+        if former is not None:
+            self._end(at, former)
+        rows[row.contact, row.occurrence] = row
+        self._placed[row.account, row.contact, row.meeting, row.occurrence] = len(self._new)
+        self._new.append(row)
+
+    def _end(self, at: Moment, row: EntryRow) -> None:
+        """This version holds no longer: one of this batch is marked, one stored is closed."""
+        full = row.account, row.contact, row.meeting, row.occurrence
+        index = self._placed.pop(full, None)
+        if index is None:
+            self._closed.append((*full, at.recorded_at))
+        else:
+            self._new[index] = replace(row, recorded_to=at.recorded_at)
+
+    def _drop(self, goes: _Test) -> None:
+        """Take back what this batch put, and spare closing what is about to be deleted."""
+        for index, row in enumerate(self._new):
+            if row is not None and goes(row):
+                self._new[index] = None
+                full = row.account, row.contact, row.meeting, row.occurrence
+                if self._placed.get(full) == index:
+                    del self._placed[full]
+
+    # --- merges
+
+    def _move_meeting(self, at: Moment, gone: frozenset[str]) -> None:
+        """Only the entries that move get a new version: the other guests' say of him what they said, and his id still answers."""
+        rows = self._all_of(at.account, at.meeting)
+        for (contact, occurrence), row in sorted(rows.items()):
+            if contact not in gone:
+                continue
+            self._end(at, rows.pop((contact, occurrence)))
+            standing = self._contacts.standing(at.account, contact)
+            if standing is not None and (standing, occurrence) not in rows:
+                self._place(at, self._moved(at, row, standing, gone), None, rows)
+
+    def _moved(self, at: Moment, row: EntryRow, standing: str, gone: frozenset[str]) -> EntryRow:
+        body = _decoder.decode(row.body)
+        organizer = body.organizer
+        if organizer is not None and organizer.contact in gone:
+            organizer = replace(organizer, contact=standing)
+        body = replace(
+            body,
+            entry=entry_id(at.account, standing, at.meeting, row.occurrence),
+            contact=standing,
+            organizer=organizer,
+            participants=tuple(replace(p, contact=standing) if p.contact in gone else p for p in body.participants),
+            recorded_at=stamp(at.recorded_at),
+            version=1,
+            position=at.position,
+        )
+        return replace(
+            row,
+            contact=standing,
+            version=1,
+            position=at.position,
+            recorded_from=at.recorded_at,
+            recorded_to=None,
+            body=_encode(body),
+        )
+
+
+def scrubbed(row: EntryRow, erased: frozenset[str]) -> EntryRow:
+    """The same version without the people of these keys: neither name nor address of theirs is left in it."""
+    if erased.isdisjoint(row.people):
+        return row
+    body = _decoder.decode(row.body)
+    count = len(body.participants)
+    participants = tuple(p for p, key in zip(body.participants, row.people[:count], strict=True) if key not in erased)
+    organizer = None if not erased.isdisjoint(row.people[count:]) else body.organizer
+    body = replace(body, participants=participants, organizer=organizer)
+    return replace(row, people=tuple(key for key in row.people if key not in erased), body=_encode(body))
+
+
+def departed(changes: Changes, removed: Iterable[tuple[str, str, str, int]]) -> list[tuple[str, str, str, int]]:
+    """The entries (account, contact, meeting, occurrence) that left their timeline by these changes, `removed` being those that
+    stood there and were purged or forgotten. For a store to tell live readers."""
+    left = dict.fromkeys([*(closed[:4] for closed in changes.closed), *removed])
+    for row in changes.entries:
+        full = row.account, row.contact, row.meeting, row.occurrence
+        if row.recorded_to is None:
+            left.pop(full, None)
+        else:
+            left[full] = None
+    return list(left)

@@ -1,0 +1,149 @@
+"""Contacts, and the people behind sealed tokens, as a fold meets them.
+
+What must stay true: an entry stands with the survivor of all merges, and with nobody once its contact is erased; a person who
+is erased is named by no row, whatever the vault still opened when the batch began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+from msgspec import Struct
+
+from domain.events import ContactDeleted, ContactErased, ContactMerged, ContactRecorded
+from domain.people import Person, key_of
+from projections.views import ContactRow, Views
+
+OpenPeople = Callable[[str, Iterable[str]], Mapping[str, Person]]
+"""The people behind tokens of an account (ports.Vault.open)."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Body(Struct):
+    """A contact as readers get it."""
+
+    id: str
+    email: str | None = None
+    name: str | None = None
+    company: str | None = None
+
+
+_decoder = msgspec.json.Decoder(Body)
+
+
+class People:
+    """The people of one batch. Tokens are opened many at a time, each once."""
+
+    def __init__(self, open_people: OpenPeople) -> None:
+        self._open = open_people
+        self._known: dict[tuple[str, str], Person] = {}
+        self._erased: set[tuple[str, str]] = set()
+
+    def load(self, account: str, tokens: Iterable[str]) -> None:
+        """Open these tokens, as far as they are closed."""
+        wanted = [token for token in dict.fromkeys(tokens) if (account, token) not in self._known]
+        if wanted:
+            opened = self._open(account, wanted)
+            self._known.update(((account, token), opened[token]) for token in wanted)
+
+    def named(self, account: str, token: str) -> Person | None:
+        """Who this is, if he may be named."""
+        person = self._known[account, token]
+        return None if person.erased or (account, person.key) in self._erased else person
+
+    def erase(self, account: str, keys: Iterable[str]) -> None:
+        """Nothing more is known of the people of these keys."""
+        self._erased.update((account, key) for key in keys)
+
+
+class Contacts:
+    """The contacts' rows during a fold: those stored, and over them what the batch made of them."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+        self._rows: dict[tuple[str, str], ContactRow | None] = {}
+        self._changed: dict[tuple[str, str], None] = {}
+
+    def load(self, account: str, contacts: Iterable[str]) -> None:
+        """Look up these contacts, as far as they have not been."""
+        wanted = [contact for contact in dict.fromkeys(contacts) if (account, contact) not in self._rows]
+        if wanted:
+            stored = self._views.stored_contacts(account, wanted)
+            self._rows.update(((account, contact), stored.get(contact)) for contact in wanted)
+
+    def row(self, account: str, contact: str) -> ContactRow | None:
+        """A contact as it is now."""
+        self.load(account, (contact,))
+        return self._rows[account, contact]
+
+    def standing(self, account: str, contact: str) -> str | None:
+        """In whose timeline an entry for this contact stands: the survivor's, or nobody's once erased."""
+        seen: set[str] = set()
+        while (row := self.row(account, contact)) is not None and row.into is not None and contact not in seen:
+            seen.add(contact)
+            contact = row.into
+        return None if row is not None and row.state == "erased" else contact
+
+    def changes(self) -> list[ContactRow]:
+        """The rows that the batch changed, as they are now."""
+        return [row for key in self._changed if (row := self._rows[key]) is not None]
+
+    def recorded(self, event: ContactRecorded, person: Person | None) -> None:
+        """It is as the CRM has it, and alive."""
+        key = key_of(event.person) if event.email and event.person else None
+        email = person.email if person and event.email else None
+        body = _encode(Body(event.contact, email, person.name if person else None, event.company))
+        self._put(ContactRow(event.account, event.contact, key, "live", None, body))
+
+    def deleted(self, event: ContactDeleted) -> None:
+        """The CRM deleted it. One that was merged still answers with its survivor."""
+        row = self._row_or_new(event.account, event.contact)
+        if row.state == "live":
+            self._put(row._replace(state="deleted"))
+
+    def merged(self, event: ContactMerged) -> tuple[str, ...]:
+        """The merged became the survivor, and with them those that had become them. Returns the contacts that moved."""
+        account, survivor = event.account, event.contact
+        moved = tuple(dict.fromkeys(contact for contact in event.merged if contact != survivor))
+        row = self._row_or_new(account, survivor)
+        if row.into is not None or self.row(account, survivor) is None:
+            self._put(row._replace(state="live", into=None))
+        for contact in moved:
+            for former in self._merged_into(account, contact):
+                self._put(former._replace(into=survivor))
+            self._put(self._row_or_new(account, contact)._replace(state="merged", into=survivor))
+        return moved
+
+    def erased(self, event: ContactErased) -> tuple[str, ...]:
+        """Nothing of it may be read any more. Returns the contacts that are this person: it, and those merged into it."""
+        rows = [self._row_or_new(event.account, event.contact), *self._merged_into(event.account, event.contact)]
+        for row in rows:
+            self._put(row._replace(key=None, state="erased", into=None, body=b""))
+        self._scrub(event.account, event.keys)
+        return tuple(row.contact for row in rows)
+
+    def _scrub(self, account: str, keys: tuple[str, ...]) -> None:
+        for (of, _), row in list(self._rows.items()):
+            if of == account and row is not None and row.key in keys:
+                self._rows[account, row.contact] = scrubbed(row)
+
+    def _merged_into(self, account: str, contact: str) -> list[ContactRow]:
+        self.load(account, [row.contact for row in self._views.contacts_merged_into(account, contact)])
+        return [row for (of, _), row in sorted(self._rows.items()) if of == account and row is not None and row.into == contact]
+
+    def _row_or_new(self, account: str, contact: str) -> ContactRow:
+        return self.row(account, contact) or ContactRow(account, contact, None, "live", None, _encode(Body(contact)))
+
+    def _put(self, row: ContactRow) -> None:
+        self._rows[row.account, row.contact] = row
+        self._changed[row.account, row.contact] = None
+
+
+def scrubbed(row: ContactRow) -> ContactRow:
+    """The row without the address and name of its person, who was erased. The key stays: by it he is recognised."""
+    if not row.body:
+        return row
+    body = _decoder.decode(row.body)
+    return row._replace(body=_encode(Body(body.id, None, None, body.company)))

@@ -1,0 +1,283 @@
+"""The desk that decisions are made at: every aggregate and index entry a batch concerns, fetched in few queries, and what the
+batch adds to them, so that a later event sees what an earlier one of the same batch decided.
+
+Nothing here decides. Aggregates stay on the desk between batches, since one process owns a partition; if somebody else
+recorded meanwhile, the commit conflicts and the desk is cleared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from domain import account as accounts
+from domain import connection as connections
+from domain import contact as contacts
+from domain import meeting as meetings
+from domain.account import Account
+from domain.connection import Connection
+from domain.contact import Contact
+from domain.decisions import Rule
+from domain.events import Event
+from domain.meeting import Meeting
+from domain.naming import account_stream, connection_stream, contact_stream
+from domain.people import Person
+from domain.ports import IndexChange, Place, Recorded, Store, Vault
+
+KEPT = 50_000
+"""Meetings and contacts kept on the desk between batches; the oldest go first."""
+
+KEPT_ENTRIES = 300_000
+"""Index entries kept on the desk between batches."""
+
+
+class Aggregates:
+    """One kind of aggregate by its natural key: loaded by stream, kept with its version, changed by what the batch records."""
+
+    def __init__(self, stream: Callable[[Any], UUID], empty: Callable[[Any], Any], evolve: Callable[[Any, Event], Any]) -> None:
+        self._stream, self._empty, self._evolve = stream, empty, evolve
+        self._known: dict[Any, tuple[int, Any]] = {}
+
+    def fetch(self, store: Store, keys: Iterable[Any]) -> None:
+        """Have these here, with what the store has of their streams."""
+        missing = {key: self._stream(key) for key in keys if key not in self._known}
+        if not missing:
+            return
+        found = store.load(list(missing.values()))
+        for key, stream in missing.items():
+            state = self._empty(key)
+            history = found.get(stream, ())
+            for event in history:
+                state = self._evolve(state, event)
+            self._known[key] = (len(history), state)
+
+    def get(self, store: Store, key: Any) -> Any:
+        """An aggregate."""
+        known = self._known.get(key)
+        if known is None:
+            self.fetch(store, [key])
+            known = self._known[key]
+        return known[1]
+
+    def record(self, store: Store, key: Any, event: Event) -> Recorded:
+        """`event` at its place; the aggregate is changed by it."""
+        state = self.get(store, key)
+        return self.set(key, self._evolve(state, event), event)
+
+    def set(self, key: Any, state: Any, event: Event) -> Recorded:
+        """As `record`, where the decider has given the state after its event."""
+        version = self._known[key][0] + 1
+        self._known[key] = (version, state)
+        return Recorded(self._stream(key), version, event)
+
+    def trim(self, most: int) -> None:
+        """Forget the oldest, half of them at a time, when there are too many."""
+        if len(self._known) > most:
+            for key in list(self._known)[: most // 2]:
+                del self._known[key]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._known.clear()
+
+
+class Desk:
+    """What the deciders of one batch look at (it is a `matching.Surroundings` for one account at a time) and write on."""
+
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self._store, self._vault = store, vault
+        self._accounts = Aggregates(account_stream, lambda _: Account(), accounts.evolve)
+        self._connections = Aggregates(lambda at: connection_stream(*at), lambda _: Connection(), connections.evolve)
+        self._contacts = Aggregates(lambda at: contact_stream(*at), lambda _: Contact(), contacts.evolve)
+        self._meetings = Aggregates(_uuid_of, lambda stream: Meeting(UUID(stream), ""), meetings.evolve)
+        self._people: dict[str, Person] = {}
+        self._index: dict[tuple[str, str, str], tuple[str, ...]] = {}
+        self.events: list[Recorded] = []
+        self._changes: dict[tuple[str, str, str, str], IndexChange] = {}
+        self._added: dict[tuple[str, str, str], dict[str, None]] = {}
+        self._never: dict[str, Rule | None] = {}
+        self.account_id = ""
+        self.account = Account()
+
+    # --- fetching ------------------------------------------------------------------------------------------------------------
+
+    def open(self, account: str, tokens: Iterable[str]) -> None:
+        """Open these people, once a batch."""
+        self._people.update(self._vault.open(account, tokens))
+
+    def sit(self, account: str) -> None:
+        """Decide about this account from now on."""
+        self.account_id = account
+        self.account = self._accounts.get(self._store, account)
+        self._never = {}
+
+    def fetch_connections(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Have these (account, user)'s connections here."""
+        self._connections.fetch(self._store, wanted)
+
+    def fetch_contacts(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Have these (account, contact)s here."""
+        self._contacts.fetch(self._store, wanted)
+
+    def fetch_meetings(self, streams: Iterable[str]) -> None:
+        """Have these meetings (stream ids as 32 hexadecimal digits) here, and those they were found to be."""
+        pending = list(streams)
+        while pending:
+            self._meetings.fetch(self._store, pending)
+            pending = [m.into.hex for s in pending if (m := self._meetings.get(self._store, s)).into is not None]
+
+    def look_up(self, table: str, account: str, keys: Iterable[str]) -> None:
+        """Have these keys' entries of an index here."""
+        known = self._index
+        missing = [k for k in dict.fromkeys(keys) if (table, account, k) not in known]
+        if missing:
+            found = self._store.look_up(table, account, missing)
+            for k in missing:
+                at = (table, account, k)
+                added = self._added.pop(at, None)
+                values = found.get(k, ())
+                known[at] = values if added is None else tuple(dict.fromkeys((*values, *added)))
+
+    # --- looking ---------------------------------------------------------------------------------------------------------------
+
+    def connection(self, user: str) -> Connection:
+        """See `matching.Surroundings`."""
+        found: Connection = self._connections.get(self._store, (self.account_id, user))
+        return found
+
+    def never_logged(self, person: Person) -> Rule | None:
+        """See `matching.Surroundings`."""
+        try:
+            return self._never[person.key]
+        except KeyError:
+            rule = self._never[person.key] = self.account.never_logged(person)
+            return rule
+
+    def person(self, token: str) -> Person:
+        """See `matching.Surroundings`."""
+        found = self._people.get(token)
+        if found is None:
+            self.open(self.account_id, [token])
+            found = self._people[token]
+        return found
+
+    def contacts_of(self, key: str) -> tuple[str, ...]:
+        """See `matching.Surroundings`."""
+        return self.entries("addresses", key)
+
+    def contact(self, contact: str) -> Contact | None:
+        """See `matching.Surroundings`."""
+        for _ in range(20):  # chains of merges are short; a circle must not hang us
+            found = self.contact_itself(contact)
+            if found.into is None:
+                return found if found.id else None
+            contact = found.into
+        return None
+
+    def contact_itself(self, contact: str) -> Contact:
+        """A contact by its CRM id, merges not followed; empty if it is not known."""
+        found: Contact = self._contacts.get(self._store, (self.account_id, contact))
+        return found
+
+    def forget_people(self) -> None:
+        """Open everybody afresh: somebody was erased."""
+        self._people.clear()
+        self._never = {}
+
+    def entries(self, table: str, key: str) -> tuple[str, ...]:
+        """The values of a key of an index, sorted."""
+        at = (table, self.account_id, key)
+        found = self._index.get(at)
+        if found is None:
+            self.look_up(table, self.account_id, [key])
+            found = self._index[at]
+        return found if len(found) < 2 else tuple(sorted(found))
+
+    def meeting(self, stream: str) -> Meeting:
+        """A meeting by its stream (32 hexadecimal digits), or the one it was found to be."""
+        found: Meeting = self._meetings.get(self._store, stream)
+        while found.into is not None:
+            found = self._meetings.get(self._store, found.into.hex)
+        return found if found.account else replace(found, account=self.account_id)
+
+    # --- writing ---------------------------------------------------------------------------------------------------------------
+
+    def record_account(self, event: Event) -> None:
+        """An event of the account."""
+        self.events.append(self._accounts.record(self._store, self.account_id, event))
+        self.account = self._accounts.get(self._store, self.account_id)
+        self._never = {}
+
+    def record_connection(self, user: str, event: Event) -> None:
+        """An event of a user's connection."""
+        self.events.append(self._connections.record(self._store, (self.account_id, user), event))
+
+    def record_contact(self, contact: str, event: Event) -> None:
+        """An event of a contact."""
+        self.events.append(self._contacts.record(self._store, (self.account_id, contact), event))
+
+    def record_meeting(self, event: Event, after: Meeting) -> None:
+        """An event of a meeting, which is `after` now."""
+        self.events.append(self._meetings.set(after.id.hex, after, event))
+
+    def record_decided(self, stream: UUID, event: Event) -> None:
+        """The decisions about a source event."""
+        self.events.append(Recorded(stream, 1, event))
+
+    def put(self, table: str, key: str, value: str, gone: bool = False) -> None:
+        """Change an index: what later events of the batch see, and what is committed."""
+        at = (table, self.account_id, key)
+        before = self._index.get(at)
+        if before is None and not gone and table != "identities":
+            # Adding what may be there already is harmless: no need to look first.
+            self._added.setdefault(at, {})[value] = None
+            self._changes[table, self.account_id, key, value] = IndexChange(table, self.account_id, key, value)
+            return
+        if before is None:
+            before = self.entries(table, key)
+        if (value in before) is not gone and (table != "identities" or before == (value,)):
+            return
+        if gone:
+            self._index[at] = tuple(v for v in before if v != value)
+        else:
+            self._index[at] = (value,) if table == "identities" else (*before, value)
+        slot = "" if table == "identities" else value
+        self._changes[table, self.account_id, key, slot] = IndexChange(table, self.account_id, key, value, gone)
+
+    # --- the end of a batch --------------------------------------------------------------------------------------------------
+
+    def commit(self, places: Sequence[Place]) -> int:
+        """Write everything in one transaction and make ready for the next batch. Returns how many events were recorded.
+        On any error nothing was written and the desk is cleared."""
+        count = len(self.events)
+        try:
+            self._store.commit(self.events, list(self._changes.values()), places)
+        except BaseException:
+            self.clear()
+            raise
+        self.events, self._changes = [], {}
+        if len(self._index) > KEPT_ENTRIES:
+            self._index.clear()
+        self._added.clear()
+        self._people.clear()
+        self._meetings.trim(KEPT)
+        self._contacts.trim(KEPT)
+        return count
+
+    def clear(self) -> None:
+        """Forget everything that was fetched or decided and not committed."""
+        for kind in (self._accounts, self._connections, self._contacts, self._meetings):
+            kind.clear()
+        self.events, self._changes = [], {}
+        self._index.clear()
+        self._added.clear()
+        self._people.clear()
+
+
+@lru_cache(maxsize=100_000)
+def _uuid_of(stream: str) -> UUID:
+    return UUID(stream)

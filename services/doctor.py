@@ -1,0 +1,70 @@
+"""Look an installation over and say what a person should look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from services.wiring import Installation
+
+
+class Check(Struct, frozen=True):
+    """One thing looked at."""
+
+    name: str
+    ok: bool
+    says: str
+
+
+class Report(Struct, frozen=True):
+    """All of them."""
+
+    ok: bool
+    checks: list[Check]
+
+
+def examine(parts: Installation) -> Report:
+    """Files, positions and lag, dead letters. Changes nothing."""
+    checks = [_files(parts), _decided(parts), _relayed(parts), _projected(parts), _dead(parts), *_sound(parts)]
+    return Report(all(c.ok for c in checks), checks)
+
+
+def _files(parts: Installation) -> Check:
+    folder = parts.settings.store_folder()
+    size = sum(f.stat().st_size for f in folder.glob("*.sqlite*"))
+    return Check("files", True, f"{folder.resolve()}, {size / 1_048_576:,.1f} MiB")
+
+
+def _decided(parts: Installation) -> Check:
+    lag = sum(parts.source.end(p) - parts.store.place(p) for p in parts.source.partitions())
+    return Check("source log", lag == 0, "every source event is decided" if lag == 0 else f"{lag:,} source events wait: run `sync` or `up`")
+
+
+def _relayed(parts: Installation) -> Check:
+    lag = parts.store.end() - parts.domain_log.last_id()
+    return Check("domain log", lag == 0, "every domain event is published" if lag == 0 else f"{lag:,} wait: run `relay` or `up`")
+
+
+def _projected(parts: Installation) -> Check:
+    lag = parts.domain_log.end() - parts.views.position()
+    counts = ", ".join(f"{count:,} {name}" for name, count in parts.views.counts().items())
+    return Check("read models", lag == 0, counts if lag == 0 else f"{lag:,} domain events wait: run `project` or `up`")
+
+
+def _dead(parts: Installation) -> Check:
+    waiting = len(parts.dead.list(None, "", 1000, "waiting"))
+    return Check("dead letters", waiting == 0, "none wait" if waiting == 0 else f"{waiting:,} wait: see `rendezvous dead-letters list`")
+
+
+def _sound(parts: Installation) -> list[Check]:
+    import sqlite3
+
+    checks = []
+    for file in sorted(parts.settings.store_folder().glob("*.sqlite")):
+        connection = sqlite3.connect(file)
+        says = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        connection.close()
+        checks.append(Check(file.name, says == "ok", "sound" if says == "ok" else says))
+    return checks

@@ -1,0 +1,311 @@
+"""Why something is, or is not, in a timeline: one sentence, then every decision with its rule.
+
+What must stay true: an answer names no address that the asker did not type, but of guests who are logged as contacts; and for what
+was never seen it says so, and what to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from domain.account import Account
+from domain.decisions import Decision, Outcome, Rule
+from domain.naming import account_stream
+from domain.people import Person, domain_of, normalised
+from domain.ports import Store, Vault
+from projections.views import ContactRow, DecisionRow, Views
+from services.history import account_of
+from services.progress import Progress
+from services.sentences import GENERAL, sentence
+
+MOST = 200
+"""Decisions in an answer, and meetings of a person that are looked at; the newest ones."""
+
+_PAGE = 500
+_PROVIDERS = {"google": "Google", "office365": "Office 365"}
+
+
+class Reason(Struct, frozen=True):
+    """One decision. `guest` is his address if the asker may see it, else his person key; `at` the side's time."""
+
+    rule: str
+    outcome: str
+    event: str
+    meeting: str | None
+    at: str
+    sentence: str
+    guest: str | UnsetType = UNSET
+    contact: str | UnsetType = UNSET
+    note: dict[str, Any] | UnsetType = UNSET
+
+
+class Explained(Struct, frozen=True):
+    """The answer. `check` is what to look at when the answer is not what was expected."""
+
+    what: str
+    found: bool
+    sentence: str
+    decisions: tuple[Reason, ...] = ()
+    check: tuple[str, ...] = ()
+
+
+class _Row(Struct, frozen=True):
+    """A row of the decision journal, as far as it is needed here."""
+
+    event: str
+    kind: str
+    time: str
+    meeting: str | None
+    position: int
+    decisions: tuple[Decision, ...]
+
+
+class _Contact(Struct, frozen=True):
+    email: str | None = None
+
+
+class _Connection(Struct, frozen=True):
+    user: str
+    state: str
+    provider: str | None = None
+    since: str | None = None
+    reason: str | None = None
+
+
+class _Asked(NamedTuple):
+    """Whom the question may be about: person keys, contacts by id, and the address as the asker typed it."""
+
+    keys: frozenset[str]
+    contacts: dict[str, ContactRow]
+    address: str | None
+
+
+_rows = msgspec.json.Decoder(_Row)
+_contacts = msgspec.json.Decoder(_Contact)
+_connections = msgspec.json.Decoder(_Connection)
+
+
+class Explainer:
+    """Explains an account's timelines. `progress` adds how far the engine has come to what should be checked."""
+
+    def __init__(self, views: Views, vault: Vault, store: Store, progress: Progress | None = None) -> None:
+        self._views, self._vault, self._store, self._progress = views, vault, store, progress
+
+    def explain(self, account: str, what: str) -> Explained:
+        """`what` is a source event's id, a side's id, a meeting's id, a contact's id or an address; it may be several of these."""
+        return _Question(self._views, self._vault, self._store, self._progress, account, what.strip()[:1024]).answer()
+
+
+class _Question:
+    """One question being answered."""
+
+    def __init__(self, views: Views, vault: Vault, store: Store, progress: Progress | None, account: str, what: str) -> None:
+        self.views, self.vault, self.store, self.progress = views, vault, store, progress
+        self.account, self.what = account, what
+        stream = account_stream(account)
+        self.settings: Account = account_of(store.load([stream]).get(stream, ()))
+        self.asked = self._whom()
+
+    def answer(self) -> Explained:
+        told = self._journal(event=self.what) + self._journal(subject=self.what)
+        meeting = _uuid(self.what)
+        of_meeting = self._journal(meeting=meeting) if meeting else []
+        picked = {(row.position, n): (row, d) for row in [*told, *of_meeting] for n, d in enumerate(row.decisions)}
+        picked |= self._of_people()
+        newest = [picked[at] for at in sorted(picked)]
+        reasons = tuple(self._reason(row, decision) for row, decision in newest[-MOST:])
+        if not newest and not self.asked.contacts:
+            return Explained(self.what, False, self._never_seen(), (), self._checks())
+        says, settled = self._summary(newest, meeting, bool(told))
+        check = () if settled else self._checks()
+        if len(newest) > MOST:
+            check = (f"Only the newest {MOST} of {len(newest)} decisions are shown.", *check)
+        return Explained(self.what, True, says, reasons, check)
+
+    # --- what is asked about -------------------------------------------------------------------------------------------------
+
+    def _whom(self) -> _Asked:
+        address = self.what if "@" in self.what else None
+        keys = {self.vault.key(self.account, address)} if address else set()
+        rows = [row for key in keys for row in self.views.contacts_by_key(self.account, key)]
+        named = self.views.contact(self.account, self.what)
+        survivor = self.views.contact(self.account, named.into) if named is not None and named.into else None
+        contacts = {row.contact: row for row in [*rows, named, survivor] if row is not None}
+        keys |= {row.key for row in contacts.values() if row.key is not None}
+        return _Asked(frozenset(keys), contacts, address)
+
+    def _journal(self, *, event: str | None = None, meeting: str | None = None, subject: str | None = None) -> list[_Row]:
+        """The newest rows about it, in order."""
+        found: list[DecisionRow] = []
+        after = 0
+        while True:
+            page = self.views.decisions(self.account, event=event, meeting=meeting, subject=subject, after=after, limit=_PAGE)
+            found = [*found, *page][-_PAGE:]
+            if len(page) < _PAGE:
+                return [_rows.decode(row.body) for row in found]
+            after = page[-1].position
+
+    def _of_people(self) -> dict[tuple[int, int], tuple[_Row, Decision]]:
+        """The decisions about the people asked for: of their meetings, and of their contacts."""
+        found = {}
+        for meeting in self._meetings():
+            for row in self._journal(meeting=meeting):
+                found.update({(row.position, n): (row, d) for n, d in enumerate(row.decisions) if self._concerns(d)})
+        for contact in self.asked.contacts:
+            rows = [row for row in self._journal(subject=contact) if row.kind.startswith("contact.")]
+            found.update({(row.position, n): (row, d) for row in rows for n, d in enumerate(row.decisions)})
+        return found
+
+    def _meetings(self) -> list[str]:
+        """The meetings that these people were ever in, or are logged in; the newest ones, whose ids are the greatest."""
+        found: set[str] = set()
+        for values in self.store.look_up("people", self.account, list(self.asked.keys)).values():
+            found.update(str(UUID(value)) for value in values)
+        for contact in self.asked.contacts:
+            found.update(entry.meeting for entry in self.views.entries_of_contact(self.account, contact))
+        return sorted(found)[-MOST:]
+
+    def _concerns(self, decision: Decision) -> bool:
+        if decision.guest is not None:
+            return decision.guest in self.asked.keys
+        return decision.contact is None or decision.contact in self.asked.contacts
+
+    # --- what is said ----------------------------------------------------------------------------------------------------------
+
+    def _reason(self, row: _Row, decision: Decision) -> Reason:
+        address = self._address(decision)
+        return Reason(
+            rule=decision.rule.value,
+            outcome=decision.outcome.value,
+            event=row.event,
+            meeting=row.meeting,
+            at=row.time,
+            sentence=sentence(decision, address),
+            guest=(address or decision.guest) if decision.guest else UNSET,
+            contact=decision.contact or UNSET,
+            note=decision.note or UNSET,
+        )
+
+    def _address(self, decision: Decision) -> str | None:
+        """The guest's address: as the asker typed it, or as a contact has it who is logged."""
+        asked = self.asked
+        if asked.address and decision.guest == self.vault.key(self.account, asked.address):
+            return asked.address
+        if decision.guest is None or decision.rule is not Rule.CONTACT_MATCH or decision.contact is None:
+            return None
+        row = asked.contacts.get(decision.contact) or self.views.contact(self.account, decision.contact)
+        if row is None or row.key != decision.guest or row.state != "live":
+            return None
+        email = _contacts.decode(row.body).email
+        return email if email and self._never_logged(row.key, email) is None else None
+
+    def _never_logged(self, key: str, address: str) -> Rule | None:
+        return self.settings.never_logged(Person(key, address, None, domain_of(normalised(address))))
+
+    def _summary(self, newest: list[tuple[_Row, Decision]], meeting: str | None, told: bool) -> tuple[str, bool]:
+        """The sentence on top, and whether it says that all is in a timeline."""
+        if told and newest:
+            row = newest[-1][0]
+            says = sentence(row.decisions[0], self._address(row.decisions[0]))
+            if row.meeting is None:
+                return f"{self.what}: {says}", row.decisions[0].outcome in (Outcome.APPLIED, Outcome.MERGED)
+            standing = self._standing(row.meeting)
+            return f"{self.what}: {says} {_stands(standing)}", bool(standing)
+        if meeting is not None and newest:
+            standing = self._standing(newest[-1][0].meeting or meeting)
+            return (_stands(standing), True) if standing else (f"{_stands(standing)} {self._why_not(newest)}", False)
+        return self._of_person(newest)
+
+    def _of_person(self, newest: list[tuple[_Row, Decision]]) -> tuple[str, bool]:
+        live = [row for row in self.asked.contacts.values() if row.state == "live"]
+        counts = {row.contact: len(self.views.entries_of_contact(self.account, row.contact)) for row in live}
+        if counts:
+            who = "; ".join(f"contact {contact}, whose timeline has {_entries(count)}" for contact, count in counts.items())
+            why = "" if any(counts.values()) else f" {self._why_not(newest)}"
+            return f"{self.what} is {who}.{why}", any(counts.values())
+        if self.asked.contacts:
+            row = next(iter(self.asked.contacts.values()))
+            return f"Contact {self.what} was {row.state} in the CRM, and has no timeline.", False
+        return self._why_not(newest), False
+
+    def _why_not(self, newest: list[tuple[_Row, Decision]]) -> str:
+        """The newest decision that kept it out, those about the guest himself first."""
+        out = [d for _, d in reversed(newest) if d.outcome in (Outcome.IGNORED, Outcome.SUPPRESSED, Outcome.HELD, Outcome.REJECTED)]
+        own = [d for d in out if d.guest in self.asked.keys] if self.asked.keys else []
+        decisive = next(iter([*own, *out]), newest[-1][1] if newest else None)
+        return sentence(decisive, self._address(decisive)) if decisive else "No meeting with this contact has been seen yet."
+
+    def _standing(self, meeting: str) -> list[str]:
+        """The contacts in whose timelines a meeting is."""
+        row = self.views.meeting(self.account, meeting)
+        wanted = row.into if row is not None and row.into is not None else meeting
+        return sorted({entry.contact for entry in self.views.current(self.account, [wanted])})
+
+    # --- what was never seen ---------------------------------------------------------------------------------------------------
+
+    def _never_seen(self) -> str:
+        says = f"Nothing called {self.what} has been seen in account {self.account}."
+        if self.asked.address is None:
+            return says
+        (key,) = self.asked.keys
+        rule = self._never_logged(key, self.asked.address)
+        return says if rule is None else f"{says} {GENERAL[rule].format(who=self.what)} They would not be logged."
+
+    def _checks(self) -> tuple[str, ...]:
+        return (*self._address_checks(), *self._connection_checks(), self._progress_check())
+
+    def _address_checks(self) -> Iterable[str]:
+        if self.asked.address and not self.asked.contacts:
+            yield "Is the address the Email property of a contact in the CRM? Only that one is matched, letter for letter."
+
+    def _connection_checks(self) -> Iterable[str]:
+        found = [_connections.decode(row.body) for row in self.views.connections(self.account)]
+        if not found:
+            yield f"No calendar is connected in account {self.account}: meetings are synced that are created once one is."
+            return
+        yield from (_health(one) for one in found[:5])
+        if len(found) > 5:
+            yield f"There are {len(found) - 5} more connections: see `rendezvous connections {self.account}`."
+        yield "Was the meeting created after its owner's calendar was connected, and while it was? Earlier ones are not synced."
+        yield "Is it in that user's primary calendar? Others are not synced."
+
+    def _progress_check(self) -> str:
+        if self.progress is None:
+            return f"The read models stand at position {self.views.position()}."
+        accepted, decided, waiting = self.progress.standing(self.account)
+        if decided < accepted or waiting:
+            behind = f"of source position {accepted}, {decided} is decided, and {waiting} domain events wait to be folded"
+            return f"The engine has not caught up: {behind}. Ask again in a moment."
+        return f"The engine has caught up with everything it was told: source position {accepted}, folded to {self.views.position()}."
+
+
+def _health(one: _Connection) -> str:
+    calendar = f"User {one.user}'s {_PROVIDERS.get(one.provider or '', 'calendar')} calendar"
+    if one.state == "active":
+        return f"{calendar} is connected since {one.since}."
+    why = f" ({one.reason})" if one.reason else ""
+    if one.state == "deauthorised":
+        return f"{calendar} has lost its authorisation{why}: nothing is read until it is authorised again."
+    return f"{calendar} is {one.state}{why}."
+
+
+def _stands(contacts: list[str]) -> str:
+    if not contacts:
+        return "The meeting is in no timeline now."
+    return f"The meeting is in the timeline of contact{'s' if len(contacts) > 1 else ''} {', '.join(contacts)}."
+
+
+def _entries(count: int) -> str:
+    return f"{count} entr{'y' if count == 1 else 'ies'}"
+
+
+def _uuid(text: str) -> str | None:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return None

@@ -1,0 +1,119 @@
+"""The door for source events: read, sealed, appended, one receipt each.
+
+What must stay true: a receipt that says `accepted` or `duplicate` is given only after the event is durable; no bytes whatever
+make this raise; nothing of a person reaches the log in clear; and a dry run leaves no trace, not even a person's key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from domain.ports import NewRecord, SourceLog, Vault
+from domain.sighting import digest
+from domain.source_events import MAX_BYTES, Problem, SourceEvent, read
+from services.sealing import encode, keep_all
+
+MOST_ECHOED = 1024
+"""Characters of an unreadable event's id and source that its receipt repeats: as many as either may have."""
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """What a publisher gets for one event. `position` is its place in the source log, None if it has none; `errors` say where
+    (a JSON Pointer from the event's root) and why it was rejected."""
+
+    id: str | None
+    source: str | None
+    outcome: Literal["accepted", "duplicate", "rejected"]
+    position: int | None = None
+    errors: tuple[Problem, ...] = ()
+
+
+class Publisher:
+    """Takes source events into a log. Usable by any number of threads, as far as the log and the vault are."""
+
+    def __init__(self, source: SourceLog, vault: Vault, clock: Callable[[], int]) -> None:
+        self._source, self._vault, self._clock = source, vault, clock
+
+    def accept(self, raws: Sequence[bytes], account: str | None = None, dry_run: bool = False) -> list[Receipt]:
+        """A receipt for each of these structured CloudEvents, in order. With `account`, events of any other are rejected.
+
+        A dry run examines all the same and appends nothing: it knows of duplicates within the call only. Raises `TryAgain` or
+        `Stop` if log or vault do, and then nothing was accepted.
+        """
+        now = self._clock()
+        examined = [_examined(raw, account) for raw in raws]
+        events = [_timed(one, now) for one in examined if isinstance(one, SourceEvent)]
+        settled = iter(_tried(events) if dry_run else self._append(events, now))
+        return [next(settled) if isinstance(one, SourceEvent) else one for one in examined]
+
+    def _append(self, events: list[SourceEvent], now: int) -> list[Receipt]:
+        records = [NewRecord(e.account, digest(e.source, e.id), encode(e)) for e in keep_all(events, self._vault)]
+        fitting = [record for record in records if len(record.body) <= MAX_BYTES]
+        appended = iter(self._source.append(fitting, now) if fitting else ())
+        receipts = []
+        for event, record in zip(events, records, strict=True):
+            if len(record.body) > MAX_BYTES:
+                receipts.append(_too_large(event, len(record.body)))
+                continue
+            place = next(appended)
+            outcome: Literal["accepted", "duplicate"] = "duplicate" if place.duplicate else "accepted"
+            receipts.append(Receipt(id=event.id, source=event.source, outcome=outcome, position=place.position))
+        return receipts
+
+
+def _examined(raw: bytes, account: str | None) -> SourceEvent | Receipt:
+    """The event, or the receipt that rejects it."""
+    found = read(raw)
+    if not isinstance(found, SourceEvent):
+        return _unreadable(raw, found)
+    errors = [
+        Problem(f"/{name}", "holds a NUL character") for name in ("id", "source", "account", "subject") if "\0" in getattr(found, name)
+    ]
+    if account is not None and found.account != account:
+        errors.append(Problem("/account", f"this token publishes for account {account} only"))
+    return _rejected(found.id, found.source, errors) if errors else found
+
+
+def _unreadable(raw: bytes, problems: list[Problem]) -> Receipt:
+    """Its receipt, with as much of a name as can be read."""
+    try:
+        told: Any = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError):
+        told = None
+    id_, source = (told.get("id"), told.get("source")) if isinstance(told, dict) else (None, None)
+    return _rejected(_name(id_), _name(source), problems)
+
+
+def _name(told: object) -> str | None:
+    return told[:MOST_ECHOED] if isinstance(told, str) else None
+
+
+def _rejected(id_: str | None, source: str | None, errors: Sequence[Problem]) -> Receipt:
+    return Receipt(id=id_, source=source, outcome="rejected", errors=tuple(errors))
+
+
+def _too_large(event: SourceEvent, size: int) -> Receipt:
+    # Found here, because a record that `sync` refuses later would be a dead letter that somebody got a receipt for.
+    return _rejected(event.id, event.source, [Problem("", f"{size} bytes once its people are sealed; at most {MAX_BYTES} are accepted")])
+
+
+def _timed(event: SourceEvent, now: int) -> SourceEvent:
+    """A publisher who leaves the time out gets the time of acceptance."""
+    return event if event.time is not None else replace(event, time=datetime.fromtimestamp(now / 1000, UTC))
+
+
+def _tried(events: list[SourceEvent]) -> list[Receipt]:
+    """What a dry run says of events that could be read."""
+    seen: set[tuple[str, str, str]] = set()
+    receipts = []
+    for event in events:
+        pair = (event.account, event.source, event.id)
+        receipts.append(Receipt(id=event.id, source=event.source, outcome="duplicate" if pair in seen else "accepted"))
+        seen.add(pair)
+    return receipts

@@ -1,0 +1,296 @@
+"""Answers from the read models: contacts, timelines, meetings, decisions, connections, changes.
+
+What must stay true: every question names its account and reaches no further; an answer's position is read before its rows, so that
+it never claims more than it holds; stored bodies are joined as they are, since writing an entry out again for each reader would be
+most of the work of a page.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from domain.errors import BadInput, NotFound
+from domain.ports import Store, Vault
+from projections.views import Change, ContactRow, DecisionRow, EntryHit, MeetingRow, Page, Views, stamp
+from services.history import history
+
+MOST = 1000
+"""Entries of a page, and decisions of an answer, at most."""
+
+STATUSES = ("confirmed", "tentative", "cancelled")
+
+_encode = msgspec.json.Encoder().encode
+_MARK = 6
+
+
+class Found(NamedTuple):
+    """A contact that may be read: its row, and the ids of others with the same address."""
+
+    row: ContactRow
+    others: tuple[str, ...] = ()
+
+
+class Cursor(NamedTuple):
+    """A place between two entries: after (start, name) in the order of the page, or before it if `backwards`."""
+
+    start: int
+    name: str
+    newest_first: bool
+    backwards: bool
+
+
+class Ask(NamedTuple):
+    """A question for a page of a timeline; times in ms. See `projections.views.Page`."""
+
+    low: int | None = None
+    high: int | None = None
+    status: tuple[str, ...] = ()
+    as_of: int | None = None
+    cursor: str | None = None
+    newest_first: bool = True
+    limit: int = 50
+
+
+class _LastRead(msgspec.Struct, rename="camel"):
+    state: str = ""
+    last_read: str | None = None
+
+
+class _Content(msgspec.Struct):
+    contacts: tuple[str, ...] = ()
+
+
+class _Meeting(msgspec.Struct):
+    content: _Content | None = None
+
+
+_meeting = msgspec.json.Decoder(_Meeting)
+_last_read = msgspec.json.Decoder(_LastRead)
+_places = msgspec.json.Decoder(tuple[int, str, bool, bool])
+
+
+class Reading:
+    """The read models of an installation, for readers. Usable by any number of threads, as far as its parts are."""
+
+    def __init__(self, views: Views, vault: Vault, store: Store) -> None:
+        self._views, self._vault, self._store = views, vault, store
+        self._freshness: dict[str, tuple[int, bytes]] = {}
+
+    # --- contacts ----------------------------------------------------------------------------------------------------------
+
+    def find(self, account: str, who: str) -> Found:
+        """The contact of this CRM id, or with this address; a merged one is its survivor. Raises `NotFound`: also for one that
+        the CRM deleted or erased."""
+        if "@" in who and (rows := self._views.contacts_by_key(account, self._vault.key(account, who))):
+            first, *rest = sorted(rows, key=lambda row: (len(row.contact), row.contact))
+            return Found(first, tuple(row.contact for row in rest))
+        row = self._views.contact(account, who)
+        if row is not None and row.into is not None:
+            row = self._views.contact(account, row.into)
+        if row is None:
+            raise NotFound(f"no contact {who} is known in account {account}")
+        if row.state != "live":
+            again = "; a restore brings it back" if row.state == "deleted" else ", and nothing is kept of it"
+            raise NotFound(f"contact {who} was {row.state} in the CRM{again}")
+        return Found(row)
+
+    def contact(self, account: str, who: str) -> bytes:
+        """A contact: `{"id", "email", "name", "company", "others"?}`. Raises `NotFound`."""
+        return _contact(self.find(account, who))
+
+    # --- timelines ---------------------------------------------------------------------------------------------------------
+
+    def timeline(
+        self,
+        account: str,
+        who: str,
+        *,
+        low: int | None = None,
+        high: int | None = None,
+        status: tuple[str, ...] = (),
+        as_of: int | None = None,
+        cursor: str | None = None,
+        newest_first: bool = True,
+        limit: int = 50,
+    ) -> bytes:
+        """A page of a contact's timeline (see `page`). Raises `NotFound` and `BadInput`."""
+        return self.page(self.find(account, who), Ask(low, high, status, as_of, cursor, newest_first, limit))[0]
+
+    def page(self, found: Found, ask: Ask) -> tuple[bytes, int]:
+        """A page: `{"contact", "entries", "next", "previous", "freshness"}`, and the reader's position. Raises `BadInput`."""
+        if not 1 <= ask.limit <= MOST:
+            raise BadInput("limit", f"{ask.limit}; from 1 to {MOST}")
+        account, contact = found.row.account, found.row.contact
+        cursor = _cursor(ask.cursor, ask.newest_first) if ask.cursor is not None else None
+        backwards = cursor is not None and cursor.backwards
+        position, freshness = self.freshness(account)
+        page = Page(
+            low=ask.low,
+            high=ask.high,
+            status=ask.status,
+            as_of=ask.as_of,
+            after=(cursor.start, cursor.name) if cursor is not None else None,
+            newest_first=ask.newest_first is not backwards,
+            limit=ask.limit + 1,  # one more than asked for says whether there is more
+        )
+        hits = self._views.entries(account, contact, page)
+        more, hits = len(hits) > ask.limit, hits[: ask.limit]
+        if backwards:
+            hits.reverse()
+        behind, ahead = (more, bool(hits)) if backwards else (cursor is not None and bool(hits), more)
+        body = b'{"contact":%b,"entries":[%b],"next":%b,"previous":%b,"freshness":%b}' % (
+            _contact(found),
+            b",".join([hit.body for hit in hits]),
+            _quoted(hits[-1], ask.newest_first, False) if ahead else b"null",
+            _quoted(hits[0], ask.newest_first, True) if behind else b"null",
+            freshness,
+        )
+        return body, position
+
+    def version(self, found: Found) -> str:
+        """A text that changes whenever this contact or an entry of it does."""
+        row = found.row
+        return f"{self._views.entry_version(row.account, row.contact):x}-{zlib.crc32(_contact(found)):x}"
+
+    def freshness(self, account: str) -> tuple[int, bytes]:
+        """The reader's position, and `{"position", "recordedAt", "lastRead"}`: how far everything is folded, when the newest of it
+        was recorded, and until when all of the account's active connections were read (None while one never was)."""
+        position = self._views.position()
+        known = self._freshness.get(account)
+        if known is not None and known[0] == position:
+            return known  # connections change by being folded only, so at an equal position nothing of it did
+        recorded = self._views.recorded()
+        bodies = [_last_read.decode(row.body) for row in self._views.connections(account)]
+        reads = [body.last_read for body in bodies if body.state == "active"]
+        told = [read for read in reads if read is not None]
+        last_read = min(told) if told and len(told) == len(reads) else None
+        answer = {"position": position, "recordedAt": stamp(recorded) if recorded else None, "lastRead": last_read}
+        self._freshness[account] = position, _encode(answer)
+        return self._freshness[account]
+
+    # --- meetings ------------------------------------------------------------------------------------------------------------
+
+    def meeting(self, account: str, meeting: str) -> bytes:
+        """A meeting that stands in a timeline, as readers see it; one found to be another is that other. Raises `NotFound`."""
+        row = self._views.meeting(account, str(_uuid(account, meeting)))
+        if row is not None and row.into is not None:
+            row = self._views.meeting(account, row.into)
+        if row is None or not row.view or not self._stands(row):
+            raise NotFound(f"no meeting {meeting} stands in a timeline of account {account}; ask explain why")
+        return row.body
+
+    def _stands(self, row: MeetingRow) -> bool:
+        """Is it in some contact's timeline? A meeting of colleagues has a view too, and its content is nobody's to read."""
+        content = _meeting.decode(row.body).content
+        return content is not None and bool(content.contacts or self._views.current(row.account, [row.meeting]))
+
+    def history(self, account: str, meeting: str) -> bytes:
+        """A meeting's domain events (services.history.History). Raises `NotFound`."""
+        return _encode(history(account, _uuid(account, meeting), self._store, self._vault))
+
+    def decisions(
+        self,
+        account: str,
+        *,
+        event: str | None = None,
+        meeting: str | None = None,
+        subject: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> bytes:
+        """Decisions in order: `{"decisions": [...], "next"}`, people as their keys. Raises `BadInput`, and `NotFound` for a meeting
+        whose id is none."""
+        if not 1 <= limit <= MOST:
+            raise BadInput("limit", f"{limit}; from 1 to {MOST}")
+        after = _cursor(cursor, False).start if cursor is not None else 0
+        meeting = str(_uuid(account, meeting)) if meeting is not None else None
+        rows = self._views.decisions(account, event=event, meeting=meeting, subject=subject, after=after, limit=limit + 1)
+        return b'{"decisions":[%b],"next":%b}' % (b",".join([row.body for row in rows[:limit]]), _after(rows, limit))
+
+    def connections(self, account: str) -> bytes:
+        """`{"connections": [...]}`, without what is for the folds only."""
+        found = [msgspec.json.decode(row.body) for row in self._views.connections(account)]
+        return _encode({"connections": [{k: v for k, v in one.items() if k != "facts"} for one in found]})
+
+    # --- changes -------------------------------------------------------------------------------------------------------------
+
+    def changes(self, account: str, contact: str | None, after: int, limit: int) -> Sequence[Change]:
+        """Changes of timelines, of one contact or of all."""
+        return self._views.changes(account, contact, after, limit)
+
+    def last_change(self, account: str) -> int:
+        """The id after which nothing of this account has changed yet: where a live reader begins who names no place."""
+
+        def beyond(place: int) -> bool:
+            return bool(self._views.changes(account, None, place, 1))
+
+        # Ids grow and the port names no last one: double, then halve; some forty look-ups when a stream is opened.
+        high = 1
+        while beyond(high):
+            high *= 2
+        low = high // 2
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if beyond(middle) else (low, middle)
+        return low
+
+
+def _contact(found: Found) -> bytes:
+    if not found.others:
+        return found.row.body
+    return b'%b,"others":%b}' % (found.row.body[:-1], _encode(found.others))
+
+
+def _uuid(account: str, meeting: str) -> UUID:
+    try:
+        return UUID(meeting)
+    except ValueError:
+        raise NotFound(f"no meeting {meeting[:80]} is known in account {account}: a meeting's id is a UUID") from None
+
+
+def _after(rows: Sequence[DecisionRow], limit: int) -> bytes:
+    return b'"%b"' % encoded(Cursor(rows[limit - 1].position, "", False, False)) if len(rows) > limit else b"null"
+
+
+def _quoted(hit: EntryHit, newest_first: bool, backwards: bool) -> bytes:
+    return b'"%b"' % encoded(Cursor(hit.start, hit.name, newest_first, backwards))
+
+
+def encoded(cursor: Cursor) -> bytes:
+    """A cursor as readers carry it. The mark in front is no secret: it tells a cursor that was cut or mistyped from one of ours."""
+    raw = _encode(cursor)
+    return base64.urlsafe_b64encode(_mark(raw) + raw).rstrip(b"=")
+
+
+def decoded(text: str) -> Cursor:
+    """The cursor in this text. Raises `BadInput` for what `encoded` did not make.
+
+    >>> decoded(encoded(Cursor(5, "a:1", True, False)).decode())
+    Cursor(start=5, name='a:1', newest_first=True, backwards=False)
+    """
+    try:
+        raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        if raw[:_MARK] == _mark(raw[_MARK:]):
+            return Cursor(*_places.decode(raw[_MARK:]))
+    except (binascii.Error, UnicodeError, ValueError, msgspec.DecodeError):
+        pass  # whatever is wrong with it, it is none of ours
+    raise BadInput("cursor", "not a cursor of ours: take it from `next` or `previous` as it is")
+
+
+def _cursor(text: str, newest_first: bool) -> Cursor:
+    cursor = decoded(text)
+    if cursor.newest_first is not newest_first:
+        raise BadInput("cursor", "belongs to the other order")
+    return cursor
+
+
+def _mark(raw: bytes) -> bytes:
+    return hashlib.blake2b(raw, digest_size=_MARK).digest()

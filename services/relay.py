@@ -1,0 +1,44 @@
+"""Put what was recorded on the domain log, in the order of recording, once each.
+
+The domain log itself says how far it is (`last_id`), so that a relay that died between two batches leaves no gap and no double.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from domain.ports import DomainLog, DomainRecord, Store
+
+BATCH = 2000
+
+
+class _Owned(msgspec.Struct):
+    """The one field that every domain event has and a relay needs."""
+
+    account: str
+
+
+_decoder = msgspec.json.Decoder(_Owned)
+
+
+class Relay:
+    """Copies one store's notifications to a domain log."""
+
+    def __init__(self, store: Store, domain_log: DomainLog, batch: int = BATCH) -> None:
+        self._store, self._log, self._batch = store, domain_log, batch
+        self._after: int | None = None
+
+    def step(self) -> int:
+        """Relay the next batch. Returns how many events; 0 if there was none."""
+        if self._after is None:
+            self._after = self._log.last_id()
+        found = self._store.notifications(self._after, self._batch)
+        if not found:
+            return 0
+        self._log.append([DomainRecord(0, id_, _account(body), stream, version, name, body) for id_, stream, version, name, body in found])
+        self._after = found[-1][0]
+        return len(found)
+
+
+def _account(body: bytes) -> str:
+    return _decoder.decode(body).account

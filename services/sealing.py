@@ -1,0 +1,130 @@
+"""Between the public form of a source event and the kept one: people sealed, a private meeting's content dropped.
+
+Both doors use it: `publish` before anything is appended, `sync` for records that somebody wrote to the log without us.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from domain.ports import Vault
+from domain.source_events import (
+    ActivatedData,
+    ConfiguredData,
+    ContactData,
+    Envelope,
+    MeetingData,
+    MergedData,
+    Participant,
+    PrivateMeetingData,
+    SourceEvent,
+    UserData,
+)
+
+_encoder = msgspec.json.Encoder()
+
+
+def keep(event: SourceEvent, vault: Vault) -> SourceEvent:
+    """The event in its kept form; itself if it is in it already."""
+    return keep_all([event], vault)[0]
+
+
+def keep_all(events: list[SourceEvent], vault: Vault) -> list[SourceEvent]:
+    """The events in their kept form, every address of them sealed in one go a account."""
+    bared = [_bared(e) for e in events]
+    wanted: dict[str, dict[tuple[str, str | None], None]] = {}
+    for event in bared:
+        wanted.setdefault(event.account, {}).update(dict.fromkeys(_people(event)))
+    tokens: dict[tuple[str, str, str | None], str] = {}
+    for account, people in wanted.items():
+        for (address, name), token in zip(people, vault.seal(account, list(people)), strict=True):
+            tokens[account, address, name] = token
+    return [_sealed(e, tokens) for e in bared]
+
+
+def _bared(event: SourceEvent) -> SourceEvent:
+    data = event.data
+    if isinstance(data, MeetingData) and data.privacy != "public":
+        return replace(event, data=PrivateMeetingData(data.side, data.provenance, data.status, data.privacy, data.kind))
+    return event
+
+
+def _people(event: SourceEvent) -> list[tuple[str, str | None]]:
+    match event.data:
+        case MeetingData() as m:
+            return [(g.email, g.name) for g in m.participants.values() if g.email and g.sealed is None]
+        case ContactData() | MergedData() as c:
+            return [(c.email or _nobody(event.subject), c.name)] if c.sealed is None and (c.email or c.name) else []
+        case UserData() as u:
+            return [(address, None) for address in (u.email, *u.aliases) if address]
+        case ConfiguredData() as a:
+            return [(address, None) for address in a.never_log.addresses if address.strip()]
+        case ActivatedData() as c:
+            return [(c.address, None)] if c.address else []
+    return []
+
+
+def _nobody(contact: str) -> str:
+    """What stands for the address of a contact without one, so that his name is sealed under a key of his own."""
+    return f"contact:{contact}"
+
+
+def _sealed(event: SourceEvent, tokens: dict[tuple[str, str, str | None], str]) -> SourceEvent:
+    account = event.account
+    data: Any = event.data
+    match data:
+        case MeetingData() if data.participants:
+            participants = {
+                key: g
+                if g.sealed is not None or not g.email
+                else Participant(None, None, g.roles, g.participation_status, tokens[account, g.email, g.name])
+                for key, g in data.participants.items()
+            }
+            data = replace(data, participants=participants)
+        case ContactData() | MergedData() if data.sealed is None and (data.email or data.name):
+            # `email` says in the kept form only that there is one; what it is stands in the seal.
+            token = tokens[account, data.email or _nobody(event.subject), data.name]
+            data = replace(data, email="sealed" if data.email else None, name=None, sealed=token)
+        case UserData() if data.email or data.aliases:
+            sealed = [tokens[account, a, None] for a in (data.email, *data.aliases) if a]
+            data = UserData(None, [], sealed)
+        case ConfiguredData() if data.never_log.addresses:
+            sealed = [tokens[account, a, None] for a in data.never_log.addresses if a.strip()]
+            data = replace(data, never_log=replace(data.never_log, addresses=[], sealed=data.never_log.sealed + sealed))
+        case ActivatedData() if data.address:
+            data = replace(data, address=None, sealed=tokens[account, data.address, None])
+    return event if data is event.data else replace(event, data=data)
+
+
+def encode(event: SourceEvent) -> bytes:
+    """A kept event as a structured CloudEvent, ready for the log."""
+    return _encoder.encode(
+        Envelope(
+            specversion="1.0",
+            id=event.id,
+            source=event.source,
+            type=f"rendezvous.{event.kind}.v1",
+            account=event.account,
+            subject=event.subject,
+            time=event.time,
+            sequence=event.sequence,
+            data=msgspec.Raw(_encoder.encode(event.data)),
+        )
+    )
+
+
+def tokens_of(event: SourceEvent) -> list[str]:
+    """Every sealed person in a kept event."""
+    match event.data:
+        case MeetingData() as m:
+            return [g.sealed for g in m.participants.values() if g.sealed]
+        case ContactData() | MergedData() | ActivatedData() as c:
+            return [c.sealed] if c.sealed else []
+        case UserData() as u:
+            return list(u.sealed)
+        case ConfiguredData() as a:
+            return list(a.never_log.sealed)
+    return []

@@ -1,0 +1,529 @@
+"""Decide what the source log says, a batch at a time: one load, one transaction.
+
+For every record: the aggregates it concerns, the rule that settles it, the domain events that follow. A batch and its
+position are committed together; on a conflict nothing was written, the desk is cleared and the batch is decided again from a
+fresh load, so that a repeated position is never doubled. A record that cannot be read goes to the dead letters with its
+original bytes and holds nobody up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from typing import Any
+from uuid import UUID
+
+import structlog
+from msgspec.structs import replace
+
+from domain import sighting
+from domain.account import own_domains
+from domain.decisions import Decision, Outcome, Rule
+from domain.errors import Conflict
+from domain.events import (
+    AccountConfigured,
+    ClockTicked,
+    ConnectionActivated,
+    ConnectionDeauthorised,
+    ConnectionDisconnected,
+    ContactDeleted,
+    ContactErased,
+    ContactMerged,
+    ContactRecorded,
+    DeletionsHeld,
+    Revision,
+    Sighting,
+    SourceEventDecided,
+    UserAdded,
+    UserRemoved,
+)
+from domain.identity import alike, identities, likeness, likeness_key, likeness_sought, starts_of
+from domain.listing import missing_from, outside_window
+from domain.meeting import Cause, Meeting, absorb, learn, rejudge
+from domain.naming import decided_stream, meeting_stream
+from domain.people import key_of
+from domain.ports import DeadLetter, DeadLetters, LogRecord, Place, SourceLog, Store, Vault
+from domain.recurrence import millis
+from domain.source_events import Problem, SourceEvent, read
+from services.desk import Desk
+from services.sealing import keep_all, tokens_of
+
+log = structlog.get_logger(__name__)
+
+BATCH = 1000
+"""Records decided and committed at a time."""
+
+TRIES = 8
+"""How often a batch is decided again after a conflict before the conflict is somebody's bug."""
+
+Counts = Counter[tuple[str, str]]
+"""How many source events were settled by (rule, outcome), main decision each."""
+
+
+class Sync:
+    """Decides partitions of a source log into a store. One instance owns its partitions; several own different ones."""
+
+    def __init__(
+        self, source: SourceLog, store: Store, vault: Vault, dead: DeadLetters, clock: Callable[[], int], batch: int = BATCH
+    ) -> None:
+        self._source, self._store, self._vault, self._dead, self._clock = source, store, vault, dead, clock
+        self._batch = batch
+        self._desk = Desk(store, vault)
+        self._places: dict[str, int] = {}
+
+    def step(self, partition: str) -> Counts | None:
+        """Decide the next batch of a partition. None if there is nothing to decide."""
+        for attempt in range(TRIES):
+            if partition not in self._places:
+                self._places[partition] = self._store.place(partition)
+            records = self._source.read(partition, self._places[partition], self._batch)
+            if not records:
+                return None
+            try:
+                counts = self.decide(records)
+            except Conflict:
+                # Somebody else recorded first. What we know is old: look again.
+                log.info("conflict", partition=partition, attempt=attempt + 1)
+                self._places.pop(partition, None)
+                continue
+            self._places[partition] = records[-1].position
+            return counts
+        raise Conflict(f"{partition} could not be decided in {TRIES} tries: does another process own it?")
+
+    def decide(self, records: list[LogRecord]) -> Counts:
+        """Decide these records and commit them. Raises `Conflict` with nothing written."""
+        batch = _Batch(self._desk, self._vault, self._clock())
+        try:
+            letters = batch.decide(records)
+            if letters:
+                self._dead.put(letters)
+            self._desk.commit([Place(records[-1].partition, records[-1].position)])
+        except BaseException:
+            self._desk.clear()
+            raise
+        return batch.counts
+
+
+class _Batch:
+    """One batch being decided: which account and which source event it is about, and how to record what follows."""
+
+    def __init__(self, desk: Desk, vault: Vault, now: int) -> None:
+        self.desk, self.vault, self.now = desk, vault, now
+        self.counts: Counts = Counter()
+        self.cause = Cause("", 0, now)
+
+    def decide(self, records: list[LogRecord]) -> list[DeadLetter]:
+        """Decide each record in order. Returns those that could not be read."""
+        letters: list[DeadLetter] = []
+        events: list[tuple[LogRecord, SourceEvent | list[Problem]]] = [(r, read(r.body)) for r in records]
+        kept = [e for _, e in events if isinstance(e, SourceEvent)]
+        if any(b'"email"' in r.body or b'"addresses"' in r.body or b'"address"' in r.body for r in records):
+            kept = keep_all(kept, self.vault)  # written by somebody who did not come through our door
+        self._fetch(kept)
+        in_order = iter(kept)
+        for record, event in events:
+            if isinstance(event, SourceEvent):
+                self._one(record, next(in_order))
+            else:
+                letters.append(self._unreadable(record, event))
+        return letters
+
+    def _fetch(self, events: list[SourceEvent]) -> None:
+        """Everything that the batch certainly needs, in a few queries."""
+        by_account: dict[str, list[SourceEvent]] = {}
+        for event in events:
+            by_account.setdefault(event.account, []).append(event)
+        streams: list[str] = []
+        connections: dict[tuple[str, str], None] = {}
+        for account, some in by_account.items():
+            self.desk.open(account, {token for e in some for token in tokens_of(e)})
+            keys: list[str] = []
+            guests: dict[str, None] = {}
+            alikes: list[str] = []
+            for event in some:
+                if not event.kind.startswith("meeting."):
+                    continue
+                provenance = event.data.provenance
+                if provenance.user:
+                    connections[account, provenance.user] = None
+                side = sighting.side_of(event)
+                mailbox = "crm" if side == "crm" else provenance.user
+                if mailbox:
+                    keys += identities(provenance.provider, mailbox, provenance.id, provenance.series_id, provenance.ical_uid)
+                guests.update(dict.fromkeys(key_of(t) for t in tokens_of(event)))
+                alikes += likeness_sought(event)
+            self.desk.look_up("identities", account, keys)
+            self.desk.look_up("addresses", account, guests)
+            self.desk.look_up("likeness", account, alikes)
+            self.desk.sit(account)
+            streams += [value for key in dict.fromkeys(keys) for value in self.desk.entries("identities", key)]
+        self.desk.fetch_connections(connections)
+        self.desk.fetch_meetings(streams)
+
+    def _one(self, record: LogRecord, event: SourceEvent) -> None:
+        if self.desk.account_id != event.account:
+            self.desk.sit(event.account)
+        at = record.recorded_at if event.time is None else millis(event.time)
+        self.cause = Cause(event.id, at, self.now)
+        meeting, decisions = self._route(event, record)
+        self._decided(record, event.account, event.source, event.kind, event.subject, meeting, decisions)
+
+    def _decided(
+        self,
+        record: LogRecord,
+        account: str,
+        source: str,
+        kind: str,
+        subject: str,
+        meeting: UUID | None,
+        decisions: tuple[Decision, ...],
+    ) -> None:
+        self.counts[decisions[0].rule.value, decisions[0].outcome.value] += 1
+        self.desk.record_decided(
+            decided_stream(record.partition, record.position),
+            SourceEventDecided(
+                account=account,
+                at=self.cause.at,
+                recorded_at=self.now,
+                cause=self.cause.event,
+                source=source,
+                kind=kind,
+                subject=subject,
+                partition=record.partition,
+                position=record.position,
+                meeting=None if meeting is None else meeting.hex,
+                decisions=decisions,
+            ),
+        )
+
+    def _unreadable(self, record: LogRecord, problems: list[Problem]) -> DeadLetter:
+        """A record nobody can read: its decision says so, its bytes go to the dead letters."""
+        letter = f"{record.partition}-{record.position}"
+        account = record.account or "unknown"
+        self.cause = Cause(letter, record.recorded_at, self.now)
+        if self.desk.account_id != account:
+            self.desk.sit(account)
+        errors = [{"pointer": p.pointer, "reason": p.reason} for p in problems]
+        decision = Decision(Rule.MALFORMED, Outcome.REJECTED, note={"letter": letter, "errors": errors[:20]})
+        self._decided(record, account, "", "unreadable", letter, None, (decision,))
+        return DeadLetter(letter, account, record.partition, record.position, self.now, errors, record.body)
+
+    # --- by kind -----------------------------------------------------------------------------------------------------------
+
+    def _route(self, event: SourceEvent, record: LogRecord) -> tuple[UUID | None, tuple[Decision, ...]]:
+        noun, _, verb = event.kind.partition(".")
+        if noun == "meeting":
+            return self._meeting(event, record.event)
+        if noun == "contact":
+            return None, self._contact(event, verb)
+        if noun == "connection":
+            return None, self._connection(event, verb)
+        if noun == "calendar":
+            return None, self._listed(event)
+        if noun in ("account", "user", "clock"):
+            return None, self._account(event)
+        return None, (Decision(Rule.RECORDED, Outcome.APPLIED),)
+
+    def _account(self, event: SourceEvent) -> tuple[Decision, ...]:
+        data, desk = event.data, self.desk
+        common: dict[str, Any] = {"account": event.account, "at": self.cause.at, "recorded_at": self.now, "cause": event.id}
+        if event.kind == "account.configured":
+            if self.cause.at < desk.account.configured_at:
+                return (Decision(Rule.STALE, Outcome.IGNORED),)
+            desk.record_account(
+                AccountConfigured(
+                    **common,
+                    domains=own_domains(data.domains),
+                    never_log=tuple(data.never_log.sealed),
+                    never_log_domains=tuple(d.strip().casefold().lstrip("@") for d in data.never_log.domains if d.strip(" @")),
+                    policy=data.policy,
+                )
+            )
+            return (Decision(Rule.RECORDED, Outcome.APPLIED),)
+        if event.kind == "clock.ticked":
+            series = desk.account.policy.series
+            at = millis(data.at)
+            if desk.account.ticked is not None and at <= desk.account.ticked:
+                return (Decision(Rule.STALE, Outcome.IGNORED),)
+            desk.record_account(ClockTicked(**{**common, "at": at}, before_days=series.before_days, after_days=series.after_days))
+            return (Decision(Rule.RECORDED, Outcome.APPLIED),)
+        order = _order(event, self.cause.at)
+        if order <= desk.account.user_orders.get(event.subject, ""):
+            return (Decision(Rule.STALE, Outcome.IGNORED),)
+        if event.kind == "user.added":
+            desk.record_account(UserAdded(**common, user=event.subject, addresses=tuple(data.sealed), order=order))
+        else:
+            desk.record_account(UserRemoved(**common, user=event.subject, order=order))
+        return (Decision(Rule.CRM_USER, Outcome.APPLIED),)
+
+    def _connection(self, event: SourceEvent, verb: str) -> tuple[Decision, ...]:
+        data, user = event.data, event.subject
+        at = millis(data.at)
+        common: dict[str, Any] = {
+            "account": event.account,
+            "at": at,
+            "recorded_at": self.now,
+            "cause": event.id,
+            "user": user,
+            "provider": data.provider,
+        }
+        before = self.desk.connection(user)
+        if verb == "activated":
+            self.desk.record_connection(user, ConnectionActivated(**common, calendar=data.calendar, address=data.sealed))
+            for name in {data.calendar} - {None}:
+                self.desk.put("identities", _calendar_key(data.provider, name), user)
+        elif verb == "disconnected":
+            self.desk.record_connection(user, ConnectionDisconnected(**common, reason=data.reason))
+        else:
+            self.desk.record_connection(user, ConnectionDeauthorised(**common, reason=data.reason))
+        after = self.desk.connection(user)
+        if verb == "activated" and at in after.refused:
+            live = after.windows[-1]
+            return (Decision(Rule.ONE_CALENDAR, Outcome.IGNORED, note={"live": live.provider}),)
+        if after.facts == before.facts:
+            return (Decision(Rule.DUPLICATE, Outcome.IGNORED),)
+        return (Decision(Rule.ONE_CALENDAR if verb == "activated" else Rule.ACTIVE_WINDOW, Outcome.APPLIED),)
+
+    def _contact(self, event: SourceEvent, verb: str) -> tuple[Decision, ...]:
+        desk, data, contact = self.desk, event.data, event.subject
+        desk.fetch_contacts([(event.account, contact)])
+        common: dict[str, Any] = {
+            "account": event.account,
+            "at": self.cause.at,
+            "recorded_at": self.now,
+            "cause": event.id,
+            "contact": contact,
+        }
+        known = desk.contact_itself(contact)
+        order = _order(event, self.cause.at)
+        if verb == "erased":
+            return self._erase(contact, known.keys, common)
+        if verb == "merged":
+            return self._merge(event, common, order)
+        if known.order and order <= known.order and not known.erased:
+            return (Decision(Rule.STALE if order < known.order else Rule.DUPLICATE, Outcome.IGNORED),)
+        if verb == "deleted":
+            desk.record_contact(contact, ContactDeleted(**common, order=order))
+            return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact, note={"deleted": True}),)
+        return self._record_contact(contact, data.sealed, data.email is not None, data.company, common, order)
+
+    def _record_contact(
+        self, contact: str, person: str | None, email: bool, company: str | None, common: dict[str, Any], order: str
+    ) -> tuple[Decision, ...]:
+        desk = self.desk
+        before = desk.contact_itself(contact)
+        desk.record_contact(contact, ContactRecorded(**common, person=person, email=email, company=company, order=order))
+        key = key_of(person) if person and email else None
+        if key is not None and person is not None and desk.person(person).erased:
+            key = None
+        if before.key is not None and before.key != key:
+            desk.put("addresses", before.key, contact, gone=True)
+        if key is None:
+            return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact),)
+        desk.put("addresses", key, contact)
+        if key != before.key and desk.account.policy.late_contact == "backfill":
+            return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact), *self._rejudge_with([key]))
+        return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact),)
+
+    def _merge(self, event: SourceEvent, common: dict[str, Any], order: str) -> tuple[Decision, ...]:
+        desk, data, survivor = self.desk, event.data, event.subject
+        merged = [m for m in dict.fromkeys(data.merged) if m != survivor]
+        desk.fetch_contacts([(event.account, m) for m in merged])
+        keys = tuple(key for m in merged for key in desk.contact_itself(m).keys)
+        for one in merged:
+            gone = desk.contact_itself(one)
+            if gone.key is not None:
+                desk.put("addresses", gone.key, one, gone=True)
+        for one in [*merged, survivor]:
+            if not desk.contact_itself(one).id:
+                # Never told of before: it has an id at least, so that the merged one leads to the survivor.
+                desk.record_contact(one, ContactRecorded(**{**common, "contact": one}))
+        for one in merged:
+            desk.record_contact(one, ContactMerged(**common, merged=tuple(merged), keys=keys))
+        desk.record_contact(survivor, ContactMerged(**common, merged=tuple(merged), keys=keys))
+        if data.sealed is not None and order >= desk.contact_itself(survivor).order:
+            self._record_contact(survivor, data.sealed, data.email is not None, data.company, common, order)
+        return (Decision(Rule.CONTACT_MATCH, Outcome.MERGED, contact=survivor, note={"merged": merged}),)
+
+    def _erase(self, contact: str, keys: tuple[str, ...], common: dict[str, Any]) -> tuple[Decision, ...]:
+        desk, account = self.desk, str(common["account"])
+        person = desk.contact_itself(contact).person
+        keys = tuple(dict.fromkeys((*keys, *([key_of(person)] if person else []))))
+        # Before the commit: if we die in between, the event is decided again and destroys what is destroyed already.
+        self.vault.erase(account, keys)
+        desk.forget_people()
+        for key in keys:
+            desk.put("addresses", key, contact, gone=True)
+        desk.record_contact(contact, ContactErased(**common, keys=keys))
+        self._rejudge_with(keys)
+        return (Decision(Rule.ERASED, Outcome.APPLIED, contact=contact),)
+
+    def _rejudge_with(self, keys: Collection[str]) -> tuple[Decision, ...]:
+        """Judge the guests of every meeting of these people again."""
+        found: list[Decision] = []
+        streams = [m for key in keys for m in self.desk.entries("people", key)]
+        self.desk.fetch_meetings(streams)
+        for stream in dict.fromkeys(streams):
+            meeting = self.desk.meeting(stream)
+            learned = rejudge(meeting, self.cause, self.desk)
+            if learned.event is not None:
+                self.desk.record_meeting(learned.event, learned.meeting)
+                found += [d for d in learned.decisions if d.guest is not None and d.guest in keys]
+        return tuple(found[:50])
+
+    # --- meetings ------------------------------------------------------------------------------------------------------------
+
+    def _meeting(self, event: SourceEvent, mark: int) -> tuple[UUID | None, tuple[Decision, ...]]:
+        side = sighting.side_of(event)
+        mailbox = sighting.mailbox_of(event, side, self._user_of_calendar)
+        if side == "calendar" and not self._is_primary(event, mailbox):
+            return None, (Decision(Rule.PRIMARY_ONLY, Outcome.IGNORED),)
+        seen = sighting.of(event, mailbox, side, mark)
+        target, others = self._found(seen, mailbox)
+        window = getattr(event.data, "from_", None), getattr(event.data, "to", None)
+        if seen.revisions[0].state == "deleted" and outside_window(target, seen, window):
+            return target.id, (Decision(Rule.CALENDAR_DELETES, Outcome.IGNORED, note={"reason": "outside the window that was read"}),)
+        learned = learn(target, seen, self.cause, self.desk, others)
+        self._record(target, learned.event, learned.meeting, seen, mailbox, others)
+        return learned.meeting.id, learned.decisions
+
+    def _record(self, target: Meeting, event: object, after: Meeting, seen: Sighting, mailbox: str, others: tuple[Meeting, ...]) -> None:
+        if event is None:
+            return
+        desk = self.desk
+        desk.record_meeting(event, after)  # type: ignore[arg-type]  # an event of the meeting, or None above
+        for other in others:
+            gone, absorbed = absorb(other, after.id, self.cause)
+            desk.record_meeting(gone, absorbed)
+            for copy in other.copies.values():
+                self._index(copy, after.id.hex, copy.key.split("|")[1])
+        self._index(seen, after.id.hex, mailbox, None if others else target.copies.get(seen.key))
+
+    def _index(self, copy: Sighting, meeting: str, mailbox: str, known: Sighting | None = None) -> None:
+        """What leads to this meeting from now on."""
+        desk = self.desk
+        if known is None or (known.uid, known.series) != (copy.uid, copy.series):
+            for key in identities(copy.provider, mailbox, copy.id, copy.series, copy.uid):
+                desk.put("identities", key, meeting)
+        if copy.side == "calendar" and known is None:
+            desk.put("people", _mailbox_key(copy.provider, mailbox), meeting)
+        before = {key_of(g.person) for r in known.revisions if r.content for g in r.content.guests} if known else set()
+        for key in {key_of(g.person) for r in copy.revisions if r.content for g in r.content.guests} - before:
+            desk.put("people", key, meeting)
+        if likeness(copy):
+            told = starts_of(known) if known is not None else []
+            for start in starts_of(copy):
+                if start not in told:
+                    desk.put("likeness", likeness_key(copy, start), meeting)
+
+    def _found(self, seen: Sighting, mailbox: str) -> tuple[Meeting, tuple[Meeting, ...]]:
+        """The meeting this copy belongs to, and those now found to be the same; a new one if there is none."""
+        desk = self.desk
+        streams = [v for k in identities(seen.provider, mailbox, seen.id, seen.series, seen.uid) for v in desk.entries("identities", k)]
+        if seen.link and (linked := _uuid(seen.link)) is not None:
+            streams.append(linked)
+        if likeness(seen):
+            streams += self._alike(seen)
+        found: dict[str, Meeting] = {}
+        for stream in dict.fromkeys(streams):
+            meeting = desk.meeting(stream)
+            if meeting.copies and meeting.account == desk.account_id:
+                found[meeting.id.hex] = meeting
+        if not found:
+            created = seen.created if seen.created is not None else seen.revisions[0].updated
+            return desk.meeting(meeting_stream(desk.account_id, seen.key, created).hex), ()
+        first, *rest = [found[stream] for stream in sorted(found)]
+        return first, tuple(rest)
+
+    def _alike(self, seen: Sighting) -> list[str]:
+        streams = [v for start in starts_of(seen) for v in self.desk.entries("likeness", likeness_key(seen, start, other=True))]
+        return [
+            s for s in dict.fromkeys(streams) if any(alike(seen, copy, self._contact_key) for copy in self.desk.meeting(s).copies.values())
+        ]
+
+    def _contact_key(self, contact: str) -> str | None:
+        found = self.desk.contact(contact)
+        return found.key if found is not None else None
+
+    def _user_of_calendar(self, provider: str, calendar: str) -> str | None:
+        users = self.desk.entries("identities", _calendar_key(provider, calendar))
+        return users[0] if users else None
+
+    def _is_primary(self, event: SourceEvent, user: str) -> bool:
+        provenance = event.data.provenance
+        if not provenance.primary:
+            return False
+        calendar = provenance.calendar
+        if calendar is None or calendar.casefold() == "primary":
+            return True
+        names = {w.calendar for w in self.desk.connection(user).windows if w.provider == provenance.provider and w.calendar}
+        return not names or calendar.casefold() in names or "primary" in names
+
+    # --- listings -----------------------------------------------------------------------------------------------------------
+
+    def _listed(self, event: SourceEvent) -> tuple[Decision, ...]:
+        data = event.data
+        if not data.complete:
+            return (Decision(Rule.MASS_DELETE, Outcome.IGNORED, note={"reason": "only a complete listing says what is gone"}),)
+        mailbox = sighting.mailbox_of(event, "calendar", self._user_of_calendar)
+        if not self._is_primary(event, mailbox):
+            return (Decision(Rule.PRIMARY_ONLY, Outcome.IGNORED),)
+        provider = data.provenance.provider
+        streams = [v for v in self.desk.entries("people", _mailbox_key(provider, mailbox))]
+        self.desk.fetch_meetings(streams)
+        prefix = f"{provider}|{mailbox}|"
+        known = [m for m in (self.desk.meeting(s) for s in dict.fromkeys(streams)) if m.copies]
+        gone, live = missing_from(known, prefix, frozenset(data.ids), (millis(data.from_), millis(data.to)), self.cause.at)
+        policy = self.desk.account.policy.mass_delete
+        if len(gone) > policy.count and len(gone) > policy.share * live:
+            return self._hold(event, mailbox, gone, live)
+        taken = sum(self._delete(copy_key, meeting, event) for meeting, copy_key in gone)
+        return (Decision(Rule.CALENDAR_DELETES, Outcome.APPLIED, note={"deleted": taken, "known": live}),)
+
+    def _hold(self, event: SourceEvent, user: str, gone: list[tuple[Meeting, str]], live: int) -> tuple[Decision, ...]:
+        hold = f"{event.account}-{sighting.digest(event.source, event.id):x}"
+        self.desk.record_connection(
+            user,
+            DeletionsHeld(
+                account=event.account,
+                at=self.cause.at,
+                recorded_at=self.now,
+                cause=event.id,
+                user=user,
+                provider=event.data.provenance.provider,
+                hold=hold,
+                sightings=tuple(f"{meeting.id.hex} {key}" for meeting, key in gone),
+                known=live,
+            ),
+        )
+        return (Decision(Rule.MASS_DELETE, Outcome.HELD, note={"hold": hold, "deletions": len(gone), "known": live}),)
+
+    def _delete(self, copy_key: str, meeting: Meeting, event: SourceEvent) -> bool:
+        """A copy is gone from a complete listing."""
+        meeting = self.desk.meeting(meeting.id.hex)
+        copy = meeting.copies[copy_key]
+        word = Revision(self.cause.at, sighting.digest(event.source, event.id, copy_key), "deleted")
+        learned = learn(meeting, replace(copy, revisions=(word,)), self.cause, self.desk)
+        if learned.event is not None:
+            self.desk.record_meeting(learned.event, learned.meeting)
+        return learned.event is not None
+
+
+def _order(event: SourceEvent, at: int) -> str:
+    """The revision order of a contact or user, as text."""
+    return event.sequence if event.sequence is not None else f"{at:020d}"
+
+
+def _calendar_key(provider: str, calendar: str) -> str:
+    return f"calendar|{provider}|{calendar.casefold()}"
+
+
+def _mailbox_key(provider: str, mailbox: str) -> str:
+    return f"mailbox|{provider}|{mailbox}"
+
+
+def _uuid(text: str) -> str | None:
+    try:
+        return UUID(text).hex
+    except ValueError:
+        return None
