@@ -12,19 +12,28 @@ from domain.events import Guest
 from domain.people import Person
 
 
+class Judged(NamedTuple):
+    """One guest judged: his person key, whether he may be shown, the contacts he is, and the decisions about him."""
+
+    key: str
+    shown: bool
+    contacts: tuple[str, ...]
+    decisions: tuple[Decision, ...]
+
+
 class Surroundings(Protocol):
     """What a decision about a meeting may look at beside the meeting itself."""
 
     account: Account
-
-    def never_logged(self, person: Person) -> Rule | None:
-        """`Account.never_logged`, remembered."""
 
     def connection(self, user: str) -> Connection:
         """The user's connection, empty if he never had one."""
 
     def person(self, token: str) -> Person:
         """The person behind a sealed token."""
+
+    def judged(self, token: str) -> Judged:
+        """`judge`, remembered for as long as nothing it looks at changes."""
 
     def contacts_of(self, key: str) -> tuple[str, ...]:
         """The contacts whose Email property is this person's address: survivors only, in the order of their ids."""
@@ -52,25 +61,14 @@ def match(guests: tuple[Guest, ...], associated: tuple[str, ...], by_hand: bool,
     by_guest: dict[str, str] = {}
     shown: list[Guest] = []
     decisions: list[Decision] = []
-    never_logged = around.never_logged
     for guest in guests:
-        person = around.person(guest.person)
-        key = person.key
-        never = never_logged(person)
-        if never is not None:
-            decisions.append(Decision(never, Outcome.IGNORED, key))
-            if never is not Rule.NEVER_LOG and never is not Rule.ERASED:
-                shown.append(guest)
-            continue
-        shown.append(guest)
-        found = around.contacts_of(key)
-        if not found:
-            decisions.append(Decision(Rule.NO_CONTACT, Outcome.IGNORED, key))
-            continue
-        by_guest[key] = found[0]
-        for contact in found:
-            contacts[contact] = None
-            decisions.append(Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, key, contact))
+        judged = around.judged(guest.person)
+        decisions += judged.decisions
+        if judged.shown:
+            shown.append(guest)
+        if judged.contacts:
+            by_guest[judged.key] = judged.contacts[0]
+            contacts.update(dict.fromkeys(judged.contacts))
     for told in associated:
         contact, never = _associated(told, by_hand, around)
         if never is not None:
@@ -81,6 +79,20 @@ def match(guests: tuple[Guest, ...], associated: tuple[str, ...], by_hand: bool,
     return Matched(tuple(contacts), by_guest, tuple(shown), tuple(decisions))
 
 
+def judge(token: str, around: Surroundings) -> Judged:
+    """Judge one guest."""
+    person = around.person(token)
+    key = person.key
+    never = around.account.never_logged(person)
+    if never is not None:
+        shown = never is not Rule.NEVER_LOG and never is not Rule.ERASED
+        return Judged(key, shown, (), (Decision(never, Outcome.IGNORED, key),))
+    found = around.contacts_of(key)
+    if not found:
+        return Judged(key, True, (), (Decision(Rule.NO_CONTACT, Outcome.IGNORED, key),))
+    return Judged(key, True, found, tuple(Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, key, contact) for contact in found))
+
+
 def _associated(told: str, by_hand: bool, around: Surroundings) -> tuple[str, Rule | None]:
     """The contact that an association means, and the rule that keeps it out, if one does."""
     contact = around.contact(told)
@@ -88,7 +100,7 @@ def _associated(told: str, by_hand: bool, around: Surroundings) -> tuple[str, Ru
         return told, None
     if contact.erased:
         return contact.id, Rule.ERASED
-    never = around.never_logged(around.person(contact.person)) if contact.person else None
+    never = around.account.never_logged(around.person(contact.person)) if contact.person else None
     if never is Rule.OWN_DOMAIN and by_hand:
         never = None
     return contact.id, never

@@ -7,6 +7,7 @@ the facts stand in the stored body; a reading counts for the connections whose c
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
@@ -72,9 +73,12 @@ decoder = msgspec.json.Decoder(Body)
 
 def calendar_read(event: SourceEventDecided) -> str | None:
     """The calendar (casefolded) that this source event was read from, None if it came from elsewhere."""
-    if "/calendars/" not in event.source or not event.kind.startswith(("meeting.", "calendar.")):
-        return None
-    return event.source.rpartition("/")[2].casefold()
+    return _calendar_of(event.source) if event.kind.startswith(("meeting.", "calendar.")) else None
+
+
+@lru_cache(maxsize=4096)
+def _calendar_of(source: str) -> str | None:
+    return source.rpartition("/")[2].casefold() if "/calendars/" in source else None
 
 
 class Connections:

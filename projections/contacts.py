@@ -34,28 +34,28 @@ _decoder = msgspec.json.Decoder(Body)
 
 
 class People:
-    """The people of one batch. Tokens are opened many at a time, each once."""
+    """The people of one batch, by token, None for those who may not be named. Tokens are opened many at a time, each once."""
 
     def __init__(self, open_people: OpenPeople) -> None:
         self._open = open_people
-        self._known: dict[tuple[str, str], Person] = {}
-        self._erased: set[tuple[str, str]] = set()
+        self._known: dict[str, dict[str, Person | None]] = {}
 
     def load(self, account: str, tokens: Iterable[str]) -> None:
         """Open these tokens, as far as they are closed."""
-        wanted = [token for token in dict.fromkeys(tokens) if (account, token) not in self._known]
+        known = self._known.setdefault(account, {})
+        wanted = [token for token in dict.fromkeys(tokens) if token not in known]
         if wanted:
             opened = self._open(account, wanted)
-            self._known.update(((account, token), opened[token]) for token in wanted)
+            known.update((token, person if not person.erased else None) for token in wanted for person in (opened[token],))
 
-    def named(self, account: str, token: str) -> Person | None:
-        """Who this is, if he may be named."""
-        person = self._known[account, token]
-        return None if person.erased or (account, person.key) in self._erased else person
+    def of(self, account: str) -> Mapping[str, Person | None]:
+        """All that are loaded of an account."""
+        return self._known.setdefault(account, {})
 
     def erase(self, account: str, keys: Iterable[str]) -> None:
-        """Nothing more is known of the people of these keys."""
-        self._erased.update((account, key) for key in keys)
+        """Nobody of these keys may be named any more."""
+        known, erased = self._known.setdefault(account, {}), frozenset(keys)
+        known.update((token, None) for token in list(known) if key_of(token) in erased)
 
 
 class Contacts:
@@ -75,15 +75,21 @@ class Contacts:
 
     def row(self, account: str, contact: str) -> ContactRow | None:
         """A contact as it is now."""
-        self.load(account, (contact,))
-        return self._rows[account, contact]
+        key = account, contact
+        if key not in self._rows:
+            self.load(account, (contact,))
+        return self._rows[key]
 
     def standing(self, account: str, contact: str) -> str | None:
         """In whose timeline an entry for this contact stands: the survivor's, or nobody's once erased."""
+        row = self.row(account, contact)
+        if row is None:
+            return contact
         seen: set[str] = set()
-        while (row := self.row(account, contact)) is not None and row.into is not None and contact not in seen:
+        while row is not None and row.into is not None and contact not in seen:
             seen.add(contact)
             contact = row.into
+            row = self.row(account, contact)
         return None if row is not None and row.state == "erased" else contact
 
     def changes(self) -> list[ContactRow]:

@@ -7,10 +7,11 @@ cannot be folded stops everything, for its caller to say where.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from domain.events import (
     BY_NAME,
@@ -29,7 +30,7 @@ from domain.events import (
 from domain.ports import DomainRecord
 from projections import contact_timeline, decision_journal
 from projections.connection_health import Connections, OfConnections
-from projections.contact_timeline import DAY, Moment, Timelines
+from projections.contact_timeline import DAY, Moment, Scene, Timelines
 from projections.contacts import Contacts, OpenPeople, People
 from projections.decision_journal import canonical
 from projections.meeting_view import Meetings
@@ -38,7 +39,30 @@ from projections.views import Changes, ClockRow, DecisionRow, Views
 UNTICKED_DAYS = 365
 """How far around an event series are laid out in an account whose clock never ticked."""
 
-_decoders: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(kind) for name, kind in BY_NAME.items()}
+
+class MeetingTold(Event, frozen=True, kw_only=True):
+    """What the read models need of any of the meeting's events. Most of such an event is what it learned of a copy, which is
+    not even decoded."""
+
+    view: View | UnsetType | None = UNSET
+    purge: bool = False
+
+
+_read_as: dict[str, type[Event]] = {name: MeetingTold if issubclass(kind, MeetingEvent) else kind for name, kind in BY_NAME.items()}
+_decoders: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(kind) for name, kind in _read_as.items()}
+
+
+class Told(NamedTuple):
+    """An event, and the meeting (or other stream) and position of its record."""
+
+    event: Event
+    stream: str
+    position: int
+
+    @property
+    def moment(self) -> Moment:
+        """Where and when it is recorded."""
+        return Moment(self.event.account, self.stream, self.position, self.event.recorded_at)
 
 
 def fold(batch: Sequence[DomainRecord], views: Views, open_people: OpenPeople) -> Changes:
@@ -48,10 +72,10 @@ def fold(batch: Sequence[DomainRecord], views: Views, open_people: OpenPeople) -
     cannot be read, and whatever views and vault raise.
     """
     folding = _Folding(views, open_people)
-    events = [(record, event) for record in batch if (event := read(record.name, record.body)) is not None]
+    events = [Told(event, str(r.stream), r.position) for r in batch if (event := read(r.name, r.body)) is not None]
     folding.load(events)
-    for record, event in events:
-        folding.take(record, event)
+    for told in events:
+        folding.take(told)
     return folding.changes()
 
 
@@ -61,15 +85,10 @@ def read(name: str, body: bytes) -> Event | None:
         old = msgspec.json.decode(body)
         while name in UPCASTERS:
             name, old = UPCASTERS[name](old)
-        return msgspec.convert(old, BY_NAME[name])
+        return msgspec.convert(old, _read_as[name])
     decoder = _decoders.get(name)
     event: Event | None = decoder.decode(body) if decoder is not None else None
     return event
-
-
-def view_of(event: MeetingEvent) -> View | None:
-    """The view that a meeting's event carries, if it carries one."""
-    return event.view if isinstance(event.view, View) else None
 
 
 class _Folding:
@@ -79,62 +98,63 @@ class _Folding:
         self._views = views
         self._people = People(open_people)
         self._contacts = Contacts(views)
-        self._meetings = Meetings(views, self._people, self._contacts)
-        self._timelines = Timelines(views, self._people, self._contacts)
+        self._meetings = Meetings(views)
+        self._timelines = Timelines(views, self._contacts)
         self._connections = Connections(views)
         self._decisions: list[DecisionRow] = []
         self._clocks: dict[str, ClockRow | None] = {}
         self._ticked: dict[str, None] = {}
 
-    def load(self, events: Iterable[tuple[DomainRecord, Event]]) -> None:
+    def load(self, events: Sequence[Told]) -> None:
         """Look up, an account at a time, what the batch is going to need."""
-        by_account: dict[str, list[tuple[DomainRecord, Event]]] = {}
-        for record, event in events:
-            by_account.setdefault(event.account, []).append((record, event))
-        for account, pairs in by_account.items():
+        by_account: dict[str, list[Told]] = {}
+        for told in events:
+            by_account.setdefault(told.event.account, []).append(told)
+        for account, of_account in by_account.items():
             self._clocks[account] = self._views.clock(account)
-            self._load_meetings(account, pairs)
-            self._load_people(account, [event for _, event in pairs])
-            self._connections.load(account, [event for _, event in pairs])
+            self._load_meetings(account, of_account)
+            self._load_people(account, of_account)
+            self._connections.load(account, [told.event for told in of_account])
 
-    def _load_meetings(self, account: str, pairs: Sequence[tuple[DomainRecord, Event]]) -> None:
-        meetings = {str(record.stream): None for record, event in pairs if _concerns_entries(event)}
+    def _load_meetings(self, account: str, events: Sequence[Told]) -> None:
+        meetings = {told.stream: None for told in events if _concerns_entries(told.event)}
         shown = self._meetings.load(account, meetings)
         self._timelines.load(account, shown)
         for meeting in meetings.keys() - shown:
             self._timelines.starts_empty(account, meeting)
 
-    def _load_people(self, account: str, events: Iterable[Event]) -> None:
+    def _load_people(self, account: str, events: Sequence[Told]) -> None:
         tokens: set[str] = set()
         contacts: set[str] = set()
-        for event in events:
-            if isinstance(event, MeetingEvent):
-                if (view := view_of(event)) is not None:
-                    tokens |= contact_timeline.tokens(view)
-                    contacts |= contact_timeline.contacts_named(view)
+        for event, _, _ in events:
+            if isinstance(event, MeetingTold) and isinstance(event.view, View):
+                more_tokens, more_contacts = contact_timeline.named(event.view)
+                tokens |= more_tokens
+                contacts |= more_contacts
             elif isinstance(event, ContactRecorded) and event.person is not None:
                 tokens.add(event.person)
         # Sorted: what is asked of vault and store should not depend on the order of a set.
         self._people.load(account, sorted(tokens))
         self._contacts.load(account, sorted(contacts))
 
-    def take(self, record: DomainRecord, event: Event) -> None:
+    def take(self, told: Told) -> None:
         """One event."""
+        event = told.event
         if isinstance(event, SourceEventDecided):
-            self._decisions.append(decision_journal.row(event, record.position))
+            self._decisions.append(decision_journal.row(event, told.position))
             self._connections.read(event)
-        elif isinstance(event, MeetingEvent):
-            if event.view is not msgspec.UNSET:
-                self._meeting(_moment(record, event), event)
+        elif isinstance(event, MeetingTold):
+            if event.view is not UNSET:
+                self._meeting(told.moment, event)
         elif isinstance(event, MeetingAbsorbed):
-            self._timelines.close(_moment(record, event))
-            self._meetings.hidden(_moment(record, event), canonical(event.into))
+            self._timelines.close(told.moment)
+            self._meetings.hidden(told.moment, canonical(event.into))
         elif isinstance(event, ClockTicked):
-            self._tick(record.position, event)
+            self._tick(told.position, event)
         elif isinstance(event, OfConnections):
             self._connections.changed(event)
         else:
-            self._contact(record.position, event)
+            self._contact(told.position, event)
 
     def changes(self) -> Changes:
         """What came of it."""
@@ -148,16 +168,20 @@ class _Folding:
 
     # --- meetings
 
-    def _meeting(self, at: Moment, event: MeetingEvent) -> None:
-        low, high = self._horizon(event.account, event.at)
-        view = view_of(event)
+    def _meeting(self, at: Moment, event: MeetingTold) -> None:
         if event.purge:
             self._timelines.purge(at.account, at.meeting)
-        self._timelines.show(at, self._meetings.view(at.account, at.meeting), view, low, high)
-        if view is None:
-            self._meetings.hidden(at)
+        if isinstance(event.view, View):
+            low, high = self._horizon(event.account, event.at)
+            scene = self._scene(at, event.view)
+            self._timelines.show(at, self._meetings.view(at.account, at.meeting), scene, low, high)
+            self._meetings.shown(at, scene, high)
         else:
-            self._meetings.shown(at, view, high)
+            self._timelines.close(at)
+            self._meetings.hidden(at)
+
+    def _scene(self, at: Moment, view: View) -> Scene:
+        return Scene(at.account, at.meeting, view, self._people, self._contacts)
 
     def _horizon(self, account: str, at: int) -> tuple[int, int]:
         clock = self._clocks[account]
@@ -178,16 +202,17 @@ class _Folding:
             view = self._meetings.view(account, row.meeting)
             if view is not None and row.series_to is not None:
                 at = Moment(account, row.meeting, position, event.recorded_at)
-                self._people.load(account, contact_timeline.tokens(view))
-                self._contacts.load(account, contact_timeline.contacts_named(view))
-                self._timelines.extend(at, view, max(low, row.series_to) if onward else low, high, looks=not onward)
+                tokens, contacts = contact_timeline.named(view)
+                self._people.load(account, sorted(tokens))
+                self._contacts.load(account, sorted(contacts))
+                self._timelines.extend(at, self._scene(at, view), max(low, row.series_to) if onward else low, high, looks=not onward)
                 self._meetings.extended(row, view, high)
 
     # --- contacts
 
     def _contact(self, position: int, event: Event) -> None:
         if isinstance(event, ContactRecorded):
-            person = self._people.named(event.account, event.person) if event.person is not None else None
+            person = self._people.of(event.account)[event.person] if event.person is not None else None
             self._contacts.recorded(event, person)
         elif isinstance(event, ContactMerged):
             moved = self._contacts.merged(event)
@@ -201,8 +226,4 @@ class _Folding:
 
 
 def _concerns_entries(event: Event) -> bool:
-    return isinstance(event, MeetingAbsorbed) or (isinstance(event, MeetingEvent) and event.view is not msgspec.UNSET)
-
-
-def _moment(record: DomainRecord, event: Event) -> Moment:
-    return Moment(event.account, str(record.stream), record.position, event.recorded_at)
+    return isinstance(event, MeetingAbsorbed) or (isinstance(event, MeetingTold) and event.view is not UNSET)

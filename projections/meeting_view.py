@@ -13,11 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import layout, recurrence
-from domain.events import Part, Shown, View
+from domain.events import Exception_, Part, Shown, View
 from domain.layout import Laid
-from projections import contact_timeline
-from projections.contact_timeline import Associations, Moment
-from projections.contacts import Contacts, People
+from projections.contact_timeline import Associations, Faces, Moment, Organizer, Participant, Scene, times, without
 from projections.views import MeetingRow, Views, stamp
 
 _FAR = 253_402_300_800_000
@@ -27,19 +25,9 @@ _encode = msgspec.json.Encoder().encode
 _views = msgspec.json.Decoder(View)
 
 
-class Guest(Struct, rename="camel"):
-    """Somebody in the meeting. `person` is the key by which decisions name him."""
-
-    person: str
-    email: str | None
-    name: str | None
-    contact: str | None
-    participation_status: str
-    organizer: bool
-
-
 class Content(Struct, rename="camel"):
-    """What is shown of a meeting: of a series its first part's times and rules, without single occurrences' differences."""
+    """What is shown of a meeting: of a series its first part's times and rules, without single occurrences' differences.
+    `people` are the keys by which decisions name the participants, in their order, and then the organiser."""
 
     title: str | None
     start: str
@@ -49,7 +37,9 @@ class Content(Struct, rename="camel"):
     status: str
     location: str | None
     conference_url: str | None
-    guests: tuple[Guest, ...]
+    organizer: Organizer | None
+    participants: tuple[Participant, ...]
+    people: tuple[str, ...]
     contacts: tuple[str, ...]
     origin: str
     links: dict[str, str | None]
@@ -73,8 +63,8 @@ _bodies = msgspec.json.Decoder(Body)
 class Meetings:
     """The meetings during a fold: those stored that the batch concerns, and over them what it made of them."""
 
-    def __init__(self, views: Views, people: People, contacts: Contacts) -> None:
-        self._store, self._people, self._contacts = views, people, contacts
+    def __init__(self, views: Views) -> None:
+        self._store = views
         self._rows: dict[tuple[str, str], MeetingRow | None] = {}
         self._views: dict[tuple[str, str], View | None] = {}
         self._changed: dict[tuple[str, str], None] = {}
@@ -102,10 +92,10 @@ class Meetings:
         rows = [row for (of, _), row in self._rows.items() if of == account and row is not None]
         return sorted(row for row in rows if row.series_to is not None and row.series_to < before)
 
-    def shown(self, at: Moment, view: View, high: int) -> None:
+    def shown(self, at: Moment, scene: Scene, high: int) -> None:
         """Its timelines show it so now, laid out up to `high` ms."""
-        content = self._content(at.account, view)
-        body = _encode(Body(at.meeting, None, content, stamp(at.recorded_at), at.position))
+        view = scene.view
+        body = _encode(Body(at.meeting, None, _content(scene), stamp(at.recorded_at), at.position))
         reach = high if _goes_on(view, high) else None
         self._put(MeetingRow(at.account, at.meeting, None, at.position, reach, _encode(view), body), view)
 
@@ -135,36 +125,32 @@ class Meetings:
         self._views[key] = view
         self._changed[key] = None
 
-    def _content(self, account: str, view: View) -> Content:
-        shown, rules = (view.parts[0].shown, view.parts[0].rules) if view.parts else (_first_exception(view), ())
-        slot = layout.own_slot(shown)
-        said = contact_timeline.times(Laid(slot.start, slot, shown))
-        return Content(
-            shown.title,
-            said.start,
-            said.end,
-            None if shown.all_day else shown.time_zone,
-            shown.all_day,
-            "cancelled" if view.parts and view.parts[0].cancelled_from is not None else shown.status,
-            shown.location,
-            shown.conference_url,
-            self._guests(account, shown),
-            shown.contacts,
-            view.origin,
-            contact_timeline.links(view),
-            Associations(view.companies, view.deals, view.tickets),
-            rules,
-        )
 
-    def _guests(self, account: str, shown: Shown) -> tuple[Guest, ...]:
-        guests = []
-        for guest in shown.guests:
-            person = self._people.named(account, guest.person)
-            if person is not None:
-                matched = shown.matched.get(person.key)
-                contact = self._contacts.standing(account, matched) if matched is not None else None
-                guests.append(Guest(person.key, person.email, person.name, contact, guest.status, guest.owner))
-        return tuple(guests)
+def _content(scene: Scene) -> Content:
+    view = scene.view
+    part = view.parts[0] if view.parts else None
+    shown = part.shown if part is not None else _first_exception(view)
+    slot = layout.own_slot(shown)
+    said = times(Laid(slot.start, slot, shown))
+    seen = scene.faces(shown)
+    return Content(
+        shown.title,
+        said.start,
+        said.end,
+        None if shown.all_day else shown.time_zone,
+        shown.all_day,
+        "cancelled" if part is not None and part.cancelled_from is not None else shown.status,
+        shown.location,
+        shown.conference_url,
+        seen.organizer,
+        seen.participants,
+        seen.keys,
+        shown.contacts,
+        view.origin,
+        scene.links,
+        scene.associations,
+        part.rules if part is not None else (),
+    )
 
 
 def _first_exception(view: View) -> Shown:
@@ -173,11 +159,15 @@ def _first_exception(view: View) -> Shown:
 
 def _goes_on(view: View, high: int) -> bool:
     """Is there anything of it still to be laid out from `high` ms on?"""
-    return any(_part_goes_on(part, high) for part in view.parts) or any(
-        exception.original >= high or (exception.shown is not None and layout.own_slot(exception.shown).start >= high)
-        for exception in view.exceptions
-        if view.parts
-    )
+    for part in view.parts:
+        if _part_goes_on(part, high):
+            return True
+    # Without a part, exceptions stand wherever they are.
+    return bool(view.parts) and any([_is_beyond(exception, high) for exception in view.exceptions])
+
+
+def _is_beyond(exception: Exception_, high: int) -> bool:
+    return exception.original >= high or (exception.shown is not None and layout.own_slot(exception.shown).start >= high)
 
 
 def _part_goes_on(part: Part, high: int) -> bool:
@@ -191,7 +181,8 @@ def _part_goes_on(part: Part, high: int) -> bool:
 def scrubbed(row: MeetingRow, erased: frozenset[str]) -> MeetingRow:
     """The row without the people of these keys in its body. Its view holds them sealed, by a key that is destroyed."""
     body = _bodies.decode(row.body)
-    if body.content is None or not any(guest.person in erased for guest in body.content.guests):
+    if body.content is None or erased.isdisjoint(body.content.people):
         return row
-    content = replace(body.content, guests=tuple(guest for guest in body.content.guests if guest.person not in erased))
+    left = without(Faces(body.content.organizer, body.content.participants, body.content.people), erased)
+    content = replace(body.content, organizer=left.organizer, participants=left.participants, people=left.keys)
     return row._replace(body=_encode(replace(body, content=content)))

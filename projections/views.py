@@ -36,7 +36,7 @@ def local(at: int) -> datetime:
     (datetime.datetime(1970, 1, 1, 0, 0), datetime.datetime(9999, 12, 31, 0, 0))
     """
     try:
-        return _EPOCH + timedelta(milliseconds=at)
+        return _EPOCH + timedelta(0, 0, 0, at)
     except OverflowError:
         return datetime(9999, 12, 31) if at > 0 else datetime(1, 1, 1)
 

@@ -21,8 +21,8 @@ from domain import meeting as meetings
 from domain.account import Account
 from domain.connection import Connection
 from domain.contact import Contact
-from domain.decisions import Rule
 from domain.events import Event
+from domain.matching import Judged, judge
 from domain.meeting import Meeting
 from domain.naming import account_stream, connection_stream, contact_stream
 from domain.people import Person
@@ -74,6 +74,12 @@ class Aggregates:
         self._known[key] = (version, state)
         return Recorded(self._stream(key), version, event)
 
+    def begin(self, key: Any) -> Any:
+        """One that is known to have no events yet."""
+        if key not in self._known:
+            self._known[key] = (0, self._empty(key))
+        return self._known[key][1]
+
     def trim(self, most: int) -> None:
         """Forget the oldest, half of them at a time, when there are too many."""
         if len(self._known) > most:
@@ -99,7 +105,7 @@ class Desk:
         self.events: list[Recorded] = []
         self._changes: dict[tuple[str, str, str, str], IndexChange] = {}
         self._added: dict[tuple[str, str, str], dict[str, None]] = {}
-        self._never: dict[str, Rule | None] = {}
+        self._judged: dict[tuple[str, str], Judged] = {}
         self.account_id = ""
         self.account = Account()
 
@@ -113,7 +119,6 @@ class Desk:
         """Decide about this account from now on."""
         self.account_id = account
         self.account = self._accounts.get(self._store, account)
-        self._never = {}
 
     def fetch_connections(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Have these (account, user)'s connections here."""
@@ -149,13 +154,13 @@ class Desk:
         found: Connection = self._connections.get(self._store, (self.account_id, user))
         return found
 
-    def never_logged(self, person: Person) -> Rule | None:
+    def judged(self, token: str) -> Judged:
         """See `matching.Surroundings`."""
-        try:
-            return self._never[person.key]
-        except KeyError:
-            rule = self._never[person.key] = self.account.never_logged(person)
-            return rule
+        at = (self.account_id, token)
+        found = self._judged.get(at)
+        if found is None:
+            found = self._judged[at] = judge(token, self)
+        return found
 
     def person(self, token: str) -> Person:
         """See `matching.Surroundings`."""
@@ -186,7 +191,7 @@ class Desk:
     def forget_people(self) -> None:
         """Open everybody afresh: somebody was erased."""
         self._people.clear()
-        self._never = {}
+        self._judged.clear()
 
     def entries(self, table: str, key: str) -> tuple[str, ...]:
         """The values of a key of an index, sorted."""
@@ -204,13 +209,18 @@ class Desk:
             found = self._meetings.get(self._store, found.into.hex)
         return found if found.account else replace(found, account=self.account_id)
 
+    def new_meeting(self, stream: UUID) -> Meeting:
+        """A meeting of which nothing is known: no copy's name leads to it."""
+        begun: Meeting = self._meetings.begin(stream.hex)
+        return replace(begun, account=self.account_id)
+
     # --- writing ---------------------------------------------------------------------------------------------------------------
 
     def record_account(self, event: Event) -> None:
         """An event of the account."""
         self.events.append(self._accounts.record(self._store, self.account_id, event))
         self.account = self._accounts.get(self._store, self.account_id)
-        self._never = {}
+        self._judged.clear()
 
     def record_connection(self, user: str, event: Event) -> None:
         """An event of a user's connection."""
@@ -231,6 +241,8 @@ class Desk:
     def put(self, table: str, key: str, value: str, gone: bool = False) -> None:
         """Change an index: what later events of the batch see, and what is committed."""
         at = (table, self.account_id, key)
+        if table == "addresses":
+            self._judged.clear()
         before = self._index.get(at)
         if before is None and not gone and table != "identities":
             # Adding what may be there already is harmless: no need to look first.
@@ -264,6 +276,8 @@ class Desk:
             self._index.clear()
         self._added.clear()
         self._people.clear()
+        if len(self._judged) > KEPT:
+            self._judged.clear()
         self._meetings.trim(KEPT)
         self._contacts.trim(KEPT)
         return count
@@ -272,6 +286,7 @@ class Desk:
         """Forget everything that was fetched or decided and not committed."""
         for kind in (self._accounts, self._connections, self._contacts, self._meetings):
             kind.clear()
+        self._judged.clear()
         self.events, self._changes = [], {}
         self._index.clear()
         self._added.clear()

@@ -27,6 +27,8 @@ MOST = 200
 """Decisions in an answer, and meetings of a person that are looked at; the newest ones."""
 
 _PAGE = 500
+_KEPT_OUT = (Outcome.IGNORED, Outcome.SUPPRESSED, Outcome.HELD, Outcome.REJECTED)
+_FOR_GOOD = (Rule.OWN_DOMAIN, Rule.CRM_USER, Rule.NEVER_LOG, Rule.ERASED)
 _PROVIDERS = {"google": "Google", "office365": "Office 365"}
 
 
@@ -112,16 +114,16 @@ class _Question:
         self.asked = self._whom()
 
     def answer(self) -> Explained:
-        told = self._journal(event=self.what) + self._journal(subject=self.what)
+        events = self._journal(event=self.what)
         meeting = _uuid(self.what)
-        of_meeting = self._journal(meeting=meeting) if meeting else []
-        picked = {(row.position, n): (row, d) for row in [*told, *of_meeting] for n, d in enumerate(row.decisions)}
+        told = [*events, *self._journal(subject=self.what), *(self._journal(meeting=meeting) if meeting else [])]
+        picked = {(row.position, n): (row, d) for row in told for n, d in enumerate(row.decisions)}
         picked |= self._of_people()
         newest = [picked[at] for at in sorted(picked)]
         reasons = tuple(self._reason(row, decision) for row, decision in newest[-MOST:])
         if not newest and not self.asked.contacts:
             return Explained(self.what, False, self._never_seen(), (), self._checks())
-        says, settled = self._summary(newest, meeting, bool(told))
+        says, settled = self._summary(newest, meeting, bool(events or (told and not self.asked.contacts)))
         check = () if settled else self._checks()
         if len(newest) > MOST:
             check = (f"Only the newest {MOST} of {len(newest)} decisions are shown.", *check)
@@ -208,18 +210,24 @@ class _Question:
         return self.settings.never_logged(Person(key, address, None, domain_of(normalised(address))))
 
     def _summary(self, newest: list[tuple[_Row, Decision]], meeting: str | None, told: bool) -> tuple[str, bool]:
-        """The sentence on top, and whether it says that all is in a timeline."""
-        if told and newest:
-            row = newest[-1][0]
-            says = sentence(row.decisions[0], self._address(row.decisions[0]))
-            if row.meeting is None:
-                return f"{self.what}: {says}", row.decisions[0].outcome in (Outcome.APPLIED, Outcome.MERGED)
-            standing = self._standing(row.meeting)
-            return f"{self.what}: {says} {_stands(standing)}", bool(standing)
+        """The sentence on top, and whether nothing need be checked."""
         if meeting is not None and newest:
-            standing = self._standing(newest[-1][0].meeting or meeting)
-            return (_stands(standing), True) if standing else (f"{_stands(standing)} {self._why_not(newest)}", False)
-        return self._of_person(newest)
+            return self._of_meeting(newest)
+        return self._of_event(newest[-1][0]) if told else self._of_person(newest)
+
+    def _of_meeting(self, newest: list[tuple[_Row, Decision]]) -> tuple[str, bool]:
+        standing = self._standing(newest[-1][0].meeting)
+        return (_stands(standing), True) if standing else (f"{_stands(standing)} {self._why_not(newest)}", False)
+
+    def _of_event(self, row: _Row) -> tuple[str, bool]:
+        main = row.decisions[0]
+        says = sentence(main, self._address(main))
+        if row.meeting is None:
+            return f"{self.what}: {says}", main.outcome in (Outcome.APPLIED, Outcome.MERGED)
+        standing = self._standing(row.meeting)
+        if standing and main.rule is Rule.CONTACT_MATCH:
+            return f"{self.what}: {_stands(standing)}", True
+        return f"{self.what}: {says} {_stands(standing)}", bool(standing)
 
     def _of_person(self, newest: list[tuple[_Row, Decision]]) -> tuple[str, bool]:
         live = [row for row in self.asked.contacts.values() if row.state == "live"]
@@ -227,21 +235,33 @@ class _Question:
         if counts:
             who = "; ".join(f"contact {contact}, whose timeline has {_entries(count)}" for contact, count in counts.items())
             why = "" if any(counts.values()) else f" {self._why_not(newest)}"
-            return f"{self.what} is {who}.{why}", any(counts.values())
+            return f"{self._named()} {who}.{why}", any(counts.values())
         if self.asked.contacts:
             row = next(iter(self.asked.contacts.values()))
-            return f"Contact {self.what} was {row.state} in the CRM, and has no timeline.", False
-        return self._why_not(newest), False
+            return f"Contact {self.what} was {row.state} in the CRM, and has no timeline.", True
+        decisive = self._decisive(newest)
+        return self._why_not(newest), decisive is not None and decisive.guest is not None and decisive.rule in _FOR_GOOD
+
+    def _named(self) -> str:
+        row = self.asked.contacts.get(self.what)
+        if row is None:
+            return f"{self.what} is"
+        return f"{self.what} was merged into" if row.into is not None else "This is"
 
     def _why_not(self, newest: list[tuple[_Row, Decision]]) -> str:
-        """The newest decision that kept it out, those about the guest himself first."""
-        out = [d for _, d in reversed(newest) if d.outcome in (Outcome.IGNORED, Outcome.SUPPRESSED, Outcome.HELD, Outcome.REJECTED)]
-        own = [d for d in out if d.guest in self.asked.keys] if self.asked.keys else []
-        decisive = next(iter([*own, *out]), newest[-1][1] if newest else None)
+        decisive = self._decisive(newest)
         return sentence(decisive, self._address(decisive)) if decisive else "No meeting with this contact has been seen yet."
 
-    def _standing(self, meeting: str) -> list[str]:
+    def _decisive(self, newest: list[tuple[_Row, Decision]]) -> Decision | None:
+        """The newest decision that kept it out; those about the guest himself first, and none about another guest."""
+        out = [d for row, d in reversed(newest) if d.outcome in _KEPT_OUT and row.kind.startswith("meeting.")]
+        own = [d for d in out if d.guest in self.asked.keys]
+        return next(iter([*own, *[d for d in out if d.guest is None], *out]), None)
+
+    def _standing(self, meeting: str | None) -> list[str]:
         """The contacts in whose timelines a meeting is."""
+        if meeting is None:
+            return []
         row = self.views.meeting(self.account, meeting)
         wanted = row.into if row is not None and row.into is not None else meeting
         return sorted({entry.contact for entry in self.views.current(self.account, [wanted])})
@@ -261,7 +281,7 @@ class _Question:
 
     def _address_checks(self) -> Iterable[str]:
         if self.asked.address and not self.asked.contacts:
-            yield "Is the address the Email property of a contact in the CRM? Only that one is matched, letter for letter."
+            yield "Is the address the Email property of a contact in the CRM? Only that one is matched, whatever its case."
 
     def _connection_checks(self) -> Iterable[str]:
         found = [_connections.decode(row.body) for row in self.views.connections(self.account)]

@@ -220,17 +220,21 @@ class Reading:
         found = [msgspec.json.decode(row.body) for row in self._views.connections(account)]
         return _encode({"connections": [{k: v for k, v in one.items() if k != "facts"} for one in found]})
 
+    def position(self) -> int:
+        """The reader's position."""
+        return self._views.position()
+
     # --- changes -------------------------------------------------------------------------------------------------------------
 
     def changes(self, account: str, contact: str | None, after: int, limit: int) -> Sequence[Change]:
         """Changes of timelines, of one contact or of all."""
         return self._views.changes(account, contact, after, limit)
 
-    def last_change(self, account: str) -> int:
-        """The id after which nothing of this account has changed yet: where a live reader begins who names no place."""
+    def last_change(self, account: str, contact: str | None) -> int:
+        """The id after which nothing has changed yet: where a live reader begins who names no place."""
 
         def beyond(place: int) -> bool:
-            return bool(self._views.changes(account, None, place, 1))
+            return bool(self._views.changes(account, contact, place, 1))
 
         # Ids grow and the port names no last one: double, then halve; some forty look-ups when a stream is opened.
         high = 1

@@ -431,7 +431,7 @@ class _Batch:
                 found[meeting.id.hex] = meeting
         if not found:
             created = seen.created if seen.created is not None else seen.revisions[0].updated
-            return desk.meeting(meeting_stream(desk.account_id, seen.key, created).hex), ()
+            return desk.new_meeting(meeting_stream(desk.account_id, seen.key, created)), ()
         first, *rest = [found[stream] for stream in sorted(found)]
         return first, tuple(rest)
 

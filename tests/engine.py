@@ -27,7 +27,7 @@ class Engine:
     """`tell` events, then ask. Every part is the real one over the memory twins."""
 
     def __init__(self, batch: int = 1000) -> None:
-        self.at = int(hour(0).timestamp() * 1000)
+        self.at = int(hour(2000).timestamp() * 1000)  # after everything that the story tells
         self.source, self.domain_log, self.dead = MemorySourceLog(), MemoryDomainLog(), MemoryDeadLetters()
         self.store, self.views = MemoryStore(), MemoryViews()
         self.vault = SealingVault(MemoryKeys())

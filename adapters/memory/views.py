@@ -4,48 +4,295 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from domain.errors import Conflict
-from domain.people import key_of
 from domain.ports import EntryRow
 from projections import contact_timeline, contacts, meeting_view
 from projections.contact_timeline import departed, name
 from projections.views import Change, Changes, ClockRow, ConnectionRow, ContactRow, DecisionRow, EntryHit, MeetingRow, Page
 
-_F = TypeVar("_F")
 _Full = tuple[str, str, str, int]
+
+
+class _Left(NamedTuple):
+    """An entry left its timeline."""
+
+    account: str
+    contact: str
+    meeting: str
+    occurrence: int
+    position: int
 
 
 class _Calendar(Struct):
     calendar: str | None = None
 
 
-class _Told(Struct):
-    """A change as live readers get it, None once its version is gone; `timeline` is (account, contact)."""
-
-    timeline: tuple[str, str]
-    meeting: str
-    occurrence: int
-    position: int
-    version: int | None
+_calendar = msgspec.json.Decoder(_Calendar)
 
 
-def _locked(method: _F) -> _F:
-    """One at a time: readers never see half a batch."""
-
-    @wraps(cast(Any, method))
-    def alone(self: MemoryViews, *args: Any, **kwargs: Any) -> Any:
-        with self._lock:
-            return cast(Any, method)(self, *args, **kwargs)
-
-    return cast(_F, alone)
-
-
-def _full(row: EntryRow) -> _Full:
+def _full(row: EntryRow | _Left) -> _Full:
     return row.account, row.contact, row.meeting, row.occurrence
+
+
+class MemoryViews:
+    """`projections.views.Views` in dicts. Versions and leavings have ids that grow, by which live readers follow them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._position = self._recorded_at = self._last_id = 0
+        self._told: dict[int, EntryRow | _Left] = {}
+        self._timelines: dict[tuple[str, str], dict[int, None]] = {}
+        self._touched: dict[tuple[str, str], int] = {}
+        self._current: dict[tuple[str, str], dict[_Full, int]] = {}
+        self._contacts: dict[tuple[str, str], ContactRow] = {}
+        self._meetings: dict[tuple[str, str], MeetingRow] = {}
+        self._decisions: dict[int, DecisionRow] = {}
+        self._connections: dict[tuple[str, str], ConnectionRow] = {}
+        self._clocks: dict[str, ClockRow] = {}
+
+    # --- folding
+
+    def position(self) -> int:
+        """As promised."""
+        return self._position
+
+    def apply(self, changes: Changes, position: int, recorded_at: int) -> None:
+        """As promised."""
+        with self._lock:
+            if position <= self._position:
+                raise Conflict(f"position {position} is not ahead of {self._position}")
+            removed = self._remove(set(changes.purged), set(changes.forgotten))
+            for account, key in changes.scrubbed:
+                self._scrub(account, key)
+            self._write_entries(changes, removed, position)
+            self._contacts.update({(row.account, row.contact): row for row in changes.contacts})
+            self._meetings.update({(row.account, row.meeting): row for row in changes.meetings})
+            self._decisions.update({row.position: row for row in changes.decisions})
+            self._connections.update({(row.account, row.user): row for row in changes.connections})
+            self._clocks.update({row.account: row for row in changes.clocks})
+            self._position, self._recorded_at = position, max(self._recorded_at, recorded_at)
+
+    def current(self, account: str, meetings: Iterable[str]) -> list[EntryRow]:
+        """As promised."""
+        with self._lock:
+            found = [self._told[id_] for meeting in set(meetings) for id_ in self._current.get((account, meeting), {}).values()]
+            return [row for row in found if isinstance(row, EntryRow)]
+
+    def entries_of_contact(self, account: str, contact: str) -> list[EntryRow]:
+        """As promised."""
+        with self._lock:
+            return [row for row in self._versions_of(account, contact) if row.recorded_to is None]
+
+    def stored_meetings(self, account: str, meetings: Iterable[str]) -> dict[str, MeetingRow]:
+        """As promised."""
+        with self._lock:
+            return {meeting: row for meeting in meetings if (row := self._meetings.get((account, meeting))) is not None}
+
+    def series_to_extend(self, account: str, before: int) -> list[MeetingRow]:
+        """As promised."""
+        with self._lock:
+            rows = [row for row in self._meetings.values() if row.account == account]
+            return [row for row in rows if row.series_to is not None and row.series_to < before]
+
+    def meetings_with(self, account: str, key: str) -> list[str]:
+        """As promised."""
+        with self._lock:
+            rows = [row for row in self._told.values() if isinstance(row, EntryRow) and row.account == account and row.recorded_to is None]
+            found = {row.meeting for row in rows if key in row.people}
+            found.update(row.meeting for row in self._meetings.values() if row.account == account and key.encode() in row.view)
+            return sorted(found)
+
+    def stored_contacts(self, account: str, contacts: Iterable[str]) -> dict[str, ContactRow]:
+        """As promised."""
+        with self._lock:
+            return {contact: row for contact in contacts if (row := self._contacts.get((account, contact))) is not None}
+
+    def contacts_merged_into(self, account: str, contact: str) -> list[ContactRow]:
+        """As promised."""
+        with self._lock:
+            return [row for (of, _), row in sorted(self._contacts.items()) if of == account and row.into == contact]
+
+    def connections_of_calendars(self, account: str, calendars: Iterable[str]) -> list[ConnectionRow]:
+        """As promised."""
+        wanted = set(calendars)
+        return [row for row in self.connections(account) if _calendar.decode(row.body).calendar in wanted]
+
+    def clock(self, account: str) -> ClockRow | None:
+        """As promised."""
+        return self._clocks.get(account)
+
+    # --- reading
+
+    def recorded(self) -> int:
+        """As promised."""
+        return self._recorded_at
+
+    def contact(self, account: str, contact: str) -> ContactRow | None:
+        """As promised."""
+        return self._contacts.get((account, contact))
+
+    def contacts_by_key(self, account: str, key: str) -> list[ContactRow]:
+        """As promised."""
+        with self._lock:
+            rows = [row for (of, _), row in sorted(self._contacts.items()) if of == account]
+            return [row for row in rows if row.key == key and row.state == "live"]
+
+    def entries(self, account: str, contact: str, page: Page) -> list[EntryHit]:
+        """As promised."""
+        with self._lock:
+            found = [row for row in self._versions_of(account, contact) if _holds(row, page) and _fits(row, page)]
+        hits = sorted((EntryHit(row.start, name(row.meeting, row.occurrence), row.body) for row in found), reverse=page.newest_first)
+        if page.after is not None:
+            hits = [hit for hit in hits if (hit[:2] < page.after if page.newest_first else hit[:2] > page.after)]
+        return hits[: page.limit]
+
+    def entry_version(self, account: str, contact: str) -> int:
+        """As promised."""
+        with self._lock:
+            return max(self._touched.get((account, contact), 0), *self._timelines.get((account, contact), {}), 0)
+
+    def meeting(self, account: str, meeting: str) -> MeetingRow | None:
+        """As promised."""
+        return self._meetings.get((account, meeting))
+
+    def decisions(
+        self,
+        account: str,
+        *,
+        event: str | None = None,
+        meeting: str | None = None,
+        subject: str | None = None,
+        after: int = 0,
+        limit: int = 500,
+    ) -> list[DecisionRow]:
+        """As promised."""
+        with self._lock:
+            rows = [row for position, row in sorted(self._decisions.items()) if position > after and row.account == account]
+        asked = [(row, ((event, row.event), (meeting, row.meeting), (subject, row.subject))) for row in rows]
+        return [row for row, pairs in asked if all(wanted in (None, is_) for wanted, is_ in pairs)][:limit]
+
+    def connections(self, account: str) -> list[ConnectionRow]:
+        """As promised."""
+        with self._lock:
+            return [row for (of, _), row in sorted(self._connections.items()) if of == account]
+
+    def changes(self, account: str, contact: str | None, after: int, limit: int) -> list[Change]:
+        """As promised."""
+        with self._lock:
+            rows = [(id_, row) for id_, row in sorted(self._told.items()) if id_ > after and row.account == account]
+        wanted = [(id_, row) for id_, row in rows if contact in (None, row.contact)]
+        return [Change(id_, *_full(row), row.position, row.body if isinstance(row, EntryRow) else b"") for id_, row in wanted[:limit]]
+
+    def counts(self) -> dict[str, int]:
+        """As promised: `entries` are current, `versions` those and former ones."""
+        with self._lock:
+            return {
+                "contacts": len(self._contacts),
+                "meetings": len(self._meetings),
+                "entries": sum(map(len, self._current.values())),
+                "versions": sum(isinstance(row, EntryRow) for row in self._told.values()),
+                "decisions": len(self._decisions),
+                "connections": len(self._connections),
+                "clocks": len(self._clocks),
+            }
+
+    def rows(self) -> Iterator[tuple[object, ...]]:
+        """As promised."""
+        with self._lock:
+            versions = [row for row in self._told.values() if isinstance(row, EntryRow)]
+            found: list[tuple[object, ...]] = [("contact", *row) for _, row in sorted(self._contacts.items())]
+            found += [("meeting", *row) for _, row in sorted(self._meetings.items())]
+            found += [_listed(row) for row in sorted(versions, key=lambda row: (*_full(row), row.position, row.version))]
+            found += [("decision", row.account, row.position, *row[2:]) for _, row in sorted(self._decisions.items())]
+            found += [("connection", *row) for _, row in sorted(self._connections.items())]
+            found += [("clock", *row) for _, row in sorted(self._clocks.items())]
+        yield from found
+
+    # --- writing
+
+    def _versions_of(self, account: str, contact: str) -> list[EntryRow]:
+        told = [self._told[id_] for id_ in self._timelines.get((account, contact), ())]
+        return [row for row in told if isinstance(row, EntryRow)]
+
+    def _tell(self, row: EntryRow | _Left) -> int:
+        self._last_id += 1
+        self._told[self._last_id] = row
+        self._timelines.setdefault((row.account, row.contact), {})[self._last_id] = None
+        return self._last_id
+
+    def _remove(self, purged: set[tuple[str, str]], forgotten: set[tuple[str, str]]) -> list[_Full]:
+        if not purged and not forgotten:
+            return []
+        found = [
+            (id_, row)
+            for id_, row in self._told.items()
+            if isinstance(row, EntryRow) and ((row.account, row.meeting) in purged or (row.account, row.contact) in forgotten)
+        ]
+        for id_, row in found:
+            del self._told[id_]
+            del self._timelines[row.account, row.contact][id_]
+            self._current.get((row.account, row.meeting), {}).pop(_full(row), None)
+        return [_full(row) for _, row in found if row.recorded_to is None]
+
+    def _scrub(self, account: str, key: str) -> None:
+        erased = frozenset([key])
+        for id_, row in self._told.items():
+            if isinstance(row, EntryRow) and row.account == account and key in row.people:
+                self._told[id_] = contact_timeline.scrubbed(row, erased)
+                self._last_id += 1
+                self._touched[account, row.contact] = self._last_id
+        self._meetings = {at: meeting_view.scrubbed(row, erased) if at[0] == account else row for at, row in self._meetings.items()}
+        for at, contact in self._contacts.items():
+            if at[0] == account and contact.key == key:
+                self._contacts[at] = contacts.scrubbed(contact)
+
+    def _write_entries(self, changes: Changes, removed: list[_Full], position: int) -> None:
+        for account, contact, meeting, occurrence, recorded_to in changes.closed:
+            id_ = self._current.get((account, meeting), {}).pop((account, contact, meeting, occurrence), None)
+            if id_ is not None:
+                row = self._told[id_]
+                assert isinstance(row, EntryRow)
+                self._told[id_] = replace(row, recorded_to=recorded_to)
+        for row in changes.entries:
+            id_ = self._tell(row)
+            if row.recorded_to is None:
+                self._current.setdefault((row.account, row.meeting), {})[_full(row)] = id_
+        for left in departed(changes, removed):
+            self._tell(_Left(*left, position))
+
+
+def _holds(row: EntryRow, page: Page) -> bool:
+    if page.as_of is None:
+        return row.recorded_to is None
+    return row.recorded_from <= page.as_of and (row.recorded_to is None or page.as_of < row.recorded_to)
+
+
+def _fits(row: EntryRow, page: Page) -> bool:
+    """Does it overlap the time asked for, and is it of a status asked for? What lasts no time overlaps where it starts."""
+    return (
+        (page.low is None or row.end > page.low or row.start >= page.low)
+        and (page.high is None or row.start < page.high)
+        and (not page.status or row.status in page.status)
+    )
+
+
+def _listed(row: EntryRow) -> tuple[object, ...]:
+    return (
+        "entry",
+        *_full(row),
+        row.start,
+        row.end,
+        row.status,
+        row.version,
+        row.position,
+        row.recorded_from,
+        row.recorded_to,
+        " ".join(row.people),
+        row.body,
+    )

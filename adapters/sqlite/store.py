@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -34,9 +35,12 @@ class FastRecorder(SQLiteProcessRecorder):
     def construct_create_table_statements(self) -> list[str]:
         """The library's tables and the indexes."""
         statements = super().construct_create_table_statements()
+        # One name leads to one meeting; the other indexes have several values a key.
+        statements.append("CREATE TABLE IF NOT EXISTS identities (k INTEGER PRIMARY KEY, v TEXT NOT NULL)")
         statements += [
             f"CREATE TABLE IF NOT EXISTS {name} (k INTEGER NOT NULL, v TEXT NOT NULL, PRIMARY KEY (k, v)) WITHOUT ROWID"
             for name in TABLES
+            if name != "identities"
         ]
         return statements
 
@@ -64,8 +68,7 @@ def _write_index(c: SQLiteCursor, change: tuple[str, bool, list[tuple[int, str]]
     if gone:
         c.executemany(f"DELETE FROM {table} WHERE k = ? AND v = ?", rows)  # noqa: S608 - table is one of TABLES
     elif table == "identities":
-        c.executemany("DELETE FROM identities WHERE k = ? AND v != ?", rows)
-        c.executemany("INSERT OR IGNORE INTO identities VALUES (?, ?)", rows)
+        c.executemany("INSERT INTO identities VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v", rows)
     else:
         c.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?, ?)", rows)  # noqa: S608 - table is one of TABLES
 
@@ -167,12 +170,18 @@ class SqliteStore:
 
 def _grouped(index: Sequence[IndexChange]) -> Iterable[tuple[str, bool, list[tuple[int, str]]]]:
     """Changes of one table and kind together, sorted, so that one page is written once."""
-    groups: dict[tuple[str, bool], dict[tuple[int, str], None]] = {}
+    groups: dict[tuple[str, bool], list[tuple[int, str]]] = {}
     for table, account, key, value, gone in index:
-        groups.setdefault((table, gone), {})[_digest(account, key), value] = None
-    return [(table, gone, sorted(rows)) for (table, gone), rows in groups.items()]
+        rows = groups.get((table, gone))
+        if rows is None:
+            rows = groups[table, gone] = []
+        rows.append((_digest(account, key), value))
+    for rows in groups.values():
+        rows.sort()
+    return [(table, gone, rows) for (table, gone), rows in groups.items()]
 
 
+@lru_cache(maxsize=200_000)  # a key is looked up first and written after
 def _digest(account: str, key: str) -> int:
     raw = hashlib.blake2b(f"{account}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(raw) >> 1

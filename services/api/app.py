@@ -1,0 +1,140 @@
+"""The API put together: the framework with its routes, and in front of it the timeline page.
+
+Why in front: nearly every request asks for a timeline page, and Litestar's routing, injection and response objects cost as much as
+reading one (measured: tests/benchmarks). The same route is registered behind, and both answer through `TimelinePage`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from litestar import Litestar, Request, Response, Router
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from projections.views import Views
+from services.api import routes
+from services.api.door import Door
+from services.api.metrics import Metrics
+from services.api.problems import answer_to
+from services.api.routes import Api
+from services.api.timelines import TimelinePage, named
+from services.explain import Explainer
+from services.progress import Progress
+from services.publish import Publisher
+from services.reading import Reading
+from services.tokens import Tokens
+
+READY_LAG = 1000
+"""Events that may wait while we call ourselves ready."""
+
+WAIT_SECONDS = 10.0
+"""How long `wait_for` waits."""
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+TIMELINE = "/v1/contacts/{who}/timeline"
+
+
+def create_app(
+    *,
+    reading: Reading,
+    explainer: Explainer,
+    publisher: Publisher,
+    tokens: Tokens,
+    progress: Progress,
+    views: Views,
+    stopping: Callable[[], bool] = lambda: False,
+    wait_seconds: float = WAIT_SECONDS,
+    ready_lag: int = READY_LAG,
+) -> Front:
+    """The API over these parts, as an ASGI application. `stopping` ends its streams."""
+    door = Door(tokens)
+    page = TimelinePage(reading, door, progress, wait_seconds)
+    metrics = Metrics(views, progress)
+    api = Api(reading, explainer, publisher, progress, door, page, metrics, stopping, ready_lag)
+    return Front(framework(api), page, metrics)
+
+
+def framework(api: Api | None) -> Litestar:
+    """The framework with every route. Without parts it answers nothing, and describes itself all the same."""
+    return Litestar(
+        route_handlers=[
+            Router("/v1", route_handlers=routes.VERSION_1),
+            *routes.WITHOUT_VERSION,
+            # Also here, where whoever lets only /v1 through finds them; described once.
+            Router("/v1", route_handlers=routes.WITHOUT_VERSION, include_in_schema=False),
+        ],
+        dependencies={"api": Provide(lambda: api, sync_to_thread=False)},
+        # Exception: whatever nobody thought of is a problem of status 500, in our shape and without its text.
+        exception_handlers={Exception: _problem},
+        openapi_config=_openapi(),
+        request_max_body_size=routes.BODY_BYTES,
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    answer = answer_to(error, request.url.path)
+    headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-length"}
+    return Response(answer.body, status_code=answer.status, headers=headers, media_type=headers.pop("content-type"))
+
+
+def _openapi() -> OpenAPIConfig:
+    bearer = SecurityScheme(type="http", scheme="bearer", description="A token: `rendezvous tokens create`.")
+    return OpenAPIConfig(
+        title="Rendezvous",
+        version=_version(),
+        description="Timelines of contacts, and the source events they are made from.",
+        path="/v1",
+        render_plugins=[JsonRenderPlugin(path="/openapi.json")],
+        components=Components(security_schemes={"token": bearer}),
+        security=[{"token": []}],
+        use_handler_docstrings=True,
+    )
+
+
+def _version() -> str:
+    try:
+        return version("rendezvous")
+    except PackageNotFoundError:  # run from a folder of sources that was never installed
+        return "0"
+
+
+class Front:
+    """The ASGI application: timeline pages at once, everything else through the framework; all of it counted."""
+
+    def __init__(self, litestar: Litestar, page: TimelinePage, metrics: Metrics) -> None:
+        self.litestar, self._page, self._metrics = litestar, page, metrics
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """See ASGI 3."""
+        if scope["type"] != "http":
+            await self.litestar(scope, receive, send)
+            return
+        began = time.perf_counter()
+        who = named(scope["path"]) if scope["method"] == "GET" else None
+        if who is None:
+            await self.litestar(scope, receive, self._counting(scope, send, began))
+            return
+        answer = await self._page.answer(who, scope)
+        self._metrics.answered("GET", TIMELINE, answer.status, time.perf_counter() - began)
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    def _counting(self, scope: Any, send: Any, began: float) -> Any:
+        async def sent(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                # Without a template nothing of ours was asked for; its path could be anything, so it is no label.
+                route = scope.get("path_template") or "unknown"
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                self._metrics.answered(method, route, message["status"], time.perf_counter() - began)
+            await send(message)
+
+        return sent

@@ -1,0 +1,66 @@
+"""Who asks, and about which account: the token decides.
+
+What must stay true: every route but health and the API's own description comes through here, and what it returns is the only
+account that the route may pass on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from domain.errors import BadInput, Forbidden
+from services.api.problems import Unauthorised
+from services.api.questions import query_of
+from services.tokens import EVERY_ACCOUNT, Tokens
+
+_LOOPBACK = ("127.0.0.1", "::1")
+_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
+
+
+class Door:
+    """Lets in who shows a live token with one of the scopes asked for. Scopes are ASGI's connection scopes where named `scope`."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def account(self, scope: Mapping[str, Any], *any_of: str) -> str:
+        """The account that this request may ask about. Raises `Unauthorised`, `Forbidden`, and `BadInput` if a token for every
+        account names none."""
+        token = self._tokens.check(_bearer(scope["headers"]))
+        if token is None:
+            raise Unauthorised("send `Authorization: Bearer rzv_...` with a live token")
+        if not any(needed in token.scopes for needed in any_of):
+            raise Forbidden(f"this needs a token with the scope {' or '.join(any_of)}")
+        named = query_of(scope).get("account") if b"account" in scope["query_string"] else None
+        if token.account != EVERY_ACCOUNT:
+            if named is not None and named != token.account:
+                raise Forbidden(f"this token is not for account {named}")
+            return token.account
+        if not named:
+            raise BadInput("account", "required: this token is for every account")
+        return named
+
+    def operator(self, scope: Mapping[str, Any]) -> None:
+        """Let in an operator: by a token with the scope ops, or from the machine itself. Raises as `account`."""
+        if _local(scope):
+            return
+        token = self._tokens.check(_bearer(scope["headers"]))
+        if token is None:
+            raise Unauthorised("send `Authorization: Bearer rzv_...` with a live token")
+        if "ops" not in token.scopes:
+            raise Forbidden("this needs a token with the scope ops")
+
+
+def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, text = value.decode("latin-1").partition(" ")
+            return text.strip() if scheme.lower() == "bearer" else ""
+    return ""
+
+
+def _local(scope: Mapping[str, Any]) -> bool:
+    """Does it come from this machine? What a proxy on this machine passes on does not."""
+    client = scope.get("client")
+    return client is not None and client[0] in _LOOPBACK and not any(name in _FORWARDED for name, _ in scope["headers"])

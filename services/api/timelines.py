@@ -1,0 +1,102 @@
+"""The timeline page, the API's hot path: a token from memory, one inline read, stored bodies joined, one raw response.
+
+It stands in front of the framework (see `app.Front`), which would cost as much again as the answer. What must stay true: it does
+nothing that a route behind the framework may not do, and the same route is registered there, for the API's description.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from domain.errors import TryAgain
+from services.api.door import Door
+from services.api.problems import Answer, answer_to
+from services.api.questions import ask_of, number, query_of
+from services.progress import Progress
+from services.reading import Reading
+
+PREFIX, SUFFIX = "/v1/contacts/", "/timeline"
+LOOK_AGAIN_SECONDS = 0.02
+"""How often a reader who waits for a position looks whether it is there."""
+
+
+def named(path: str) -> str | None:
+    """Whose timeline this path is, None if it is something else.
+
+    >>> named("/v1/contacts/bo@client.example/timeline"), named("/v1/contacts/151")
+    ('bo@client.example', None)
+    """
+    if not (path.startswith(PREFIX) and path.endswith(SUFFIX)):
+        return None
+    who = path[len(PREFIX) : -len(SUFFIX)]
+    return who if who and "/" not in who else None
+
+
+class TimelinePage:
+    """Answers for one page. `wait_seconds` is how long a reader may wait for a position; `pause` is how to wait."""
+
+    def __init__(
+        self,
+        reading: Reading,
+        door: Door,
+        progress: Progress,
+        wait_seconds: float,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._reading, self._door, self._progress = reading, door, progress
+        self._wait_seconds, self._pause = wait_seconds, pause
+
+    async def answer(self, who: str, scope: Mapping[str, Any]) -> Answer:
+        """The response to this request. Raises nothing: errors are answers."""
+        try:
+            return await self._page(who, scope)
+        except Exception as error:  # the mapping of every kind of error is in one place, and the last case there is "any other"
+            return answer_to(error, scope["path"])
+
+    async def _page(self, who: str, scope: Mapping[str, Any]) -> Answer:
+        account = self._door.account(scope, "timeline:read")
+        query = query_of(scope)
+        ask = ask_of(query)
+        if "wait_for" in query:
+            await self.reached(account, number(query, "wait_for", 0))
+        found = self._reading.find(account, who)
+        tag = b'W/"%s-%x"' % (self._reading.version(found).encode(), zlib.crc32(scope["query_string"]))
+        if _known(scope, tag):
+            position, _ = self._reading.freshness(account)
+            return Answer(304, _headers(tag, position), b"")
+        body, position = self._reading.page(found, ask)
+        headers = _headers(tag, position)
+        headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        return Answer(200, headers, body)
+
+    async def reached(self, account: str, position: int) -> None:
+        """Wait until the read models hold what was accepted up to this position. Raises `TryAgain` if that takes too long."""
+        there = self._progress.reached(account, position)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._wait_seconds
+        while not there():
+            if loop.time() >= until:
+                raise TryAgain(f"position {position} is not in the read models yet; ask again")
+            await self._pause(LOOK_AGAIN_SECONDS)
+
+
+def _headers(tag: bytes, position: int) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"etag", tag),
+        (b"rendezvous-position", b"%d" % position),
+        # Stored by the reader only, and asked about each time: what a contact's timeline says may be erased any moment.
+        (b"cache-control", b"private, no-cache"),
+        (b"vary", b"Authorization"),
+    ]
+
+
+def _known(scope: Mapping[str, Any], tag: bytes) -> bool:
+    """Does the reader have this version? Weak comparison (RFC 9110 13.1.2)."""
+    for name, value in scope["headers"]:
+        if name == b"if-none-match":
+            tags = [one.strip() for one in value.split(b",")]
+            return b"*" in tags or tag in tags or tag[2:] in tags
+    return False
