@@ -14,10 +14,10 @@ import msgspec
 from eventsourcing.application import ProcessingEvent
 from eventsourcing.persistence import Mapper, StoredEvent, Tracking
 from eventsourcing.projection import EventSourcedProjection
-from msgspec import Struct
 
 from domain.errors import Stop
 from domain.events import BY_NAME, UPCASTERS, Event
+from domain.ports import Recorded
 
 _encoder = msgspec.json.Encoder()
 
@@ -45,25 +45,19 @@ def decode(name: str, body: bytes) -> Event:
     return msgspec.convert(told, BY_NAME[name])
 
 
-class Placed(Struct, frozen=True):
-    """A domain event at its place in a stream: what the library calls a domain event."""
-
-    originator_id: UUID
-    originator_version: int
-    event: Event
-
-
 class MsgspecMapper(Mapper[UUID]):
-    """Between placed events and stored rows. The topic of a row is the event's own name, not a Python path."""
+    """Between `ports.Recorded` and stored rows. The topic of a row is the event's own name, not a Python path."""
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
         """A row."""
-        event = domain_event.event
-        return StoredEvent(domain_event.originator_id, domain_event.originator_version, event.NAME, _encoder.encode(event))
+        stream, version, event = domain_event
+        return StoredEvent(stream, version, event.NAME, _encoder.encode(event))
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         """The event of a row."""
-        return Placed(cast(UUID, stored_event.originator_id), stored_event.originator_version, decode(stored_event.topic, stored_event.state))
+        return Recorded(
+            cast(UUID, stored_event.originator_id), stored_event.originator_version, decode(stored_event.topic, stored_event.state)
+        )
 
 
 class Deciding(EventSourcedProjection[UUID]):

@@ -64,6 +64,21 @@ class Connection(Struct, frozen=True):
         """Was any window of this user open at `created`?"""
         return any(w.from_ <= created and (w.to is None or created < w.to) for w in self.windows)
 
+    def is_other_calendar(self, provider: str, calendar: str | None) -> bool:
+        """Is this a calendar that was never the connected one, as far as is known? `primary` is everybody's own."""
+        if calendar is None:
+            return False
+        name = calendar.casefold()
+        if name == "primary":
+            return False
+        known = False
+        for window in self.windows:
+            if window.provider == provider and window.calendar:
+                if window.calendar in (name, "primary"):
+                    return False
+                known = True
+        return known
+
     def counts(self, provider: str, updated: int) -> bool:
         """Does a change made at `updated` count? Those before a window's end do, also when they arrive after it."""
         return any(w.provider == provider and (w.to is None or updated < w.to) for w in self.windows)

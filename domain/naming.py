@@ -7,6 +7,7 @@ a random id costs a page write each once there are millions (measured: docs/deci
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 _ROOT = UUID("6f0f2f6a-2f0b-5f0e-9d43-5a1f3a0b7c11")
@@ -41,6 +42,10 @@ def meeting_stream(account: str, first_copy: str, created: int) -> UUID:
 
 def decided_stream(partition: str, position: int) -> UUID:
     """The stream of the decisions about one record of the source log."""
-    mark = hashlib.blake2b(f"decided|{partition}".encode(), digest_size=5).digest()
-    raw = bytearray(b"\xd0" + mark + b"\x80\x00\x80" + position.to_bytes(7))
-    return UUID(bytes=bytes(raw))
+    return UUID(int=_partition_mark(partition) | position)
+
+
+@lru_cache(maxsize=1024)
+def _partition_mark(partition: str) -> int:
+    digest = hashlib.blake2b(f"decided|{partition}".encode(), digest_size=5).digest()
+    return int.from_bytes(b"\xd0" + digest + b"\x80\x00\x80" + bytes(7))

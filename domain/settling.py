@@ -257,10 +257,11 @@ class _Settling:
         excluded: dict[str, Rule],
     ) -> Settled:
         masters, speaking = self._speaking([s for s in calendar if s.original is None])
-        self.associated, self.by_hand = _associations(rows)
+        if rows:
+            self.associated, self.by_hand = _associations(rows)
         parts = self._parts(masters, speaking, calendar, rows)
         occurrences = [s for s in calendar if s.original is not None]
-        exceptions = self._exceptions(occurrences, parts, masters, speaking, rows_by_start)
+        exceptions = self._exceptions(occurrences, parts, masters, speaking, rows_by_start) if occurrences or rows_by_start else []
         if not parts and not any(e.shown for e in exceptions):
             return Settled(None, why_not, {}, False, (), excluded)
         view = View(
@@ -268,9 +269,9 @@ class _Settling:
             exceptions=tuple(exceptions),
             origin=_origin(calendar, crm),
             links=_links(calendar, crm, speaking),
-            companies=_gathered(crm, "companies"),
-            deals=_gathered(crm, "deals"),
-            tickets=_gathered(crm, "tickets"),
+            companies=_gathered(crm, "companies") if crm else (),
+            deals=_gathered(crm, "deals") if crm else (),
+            tickets=_gathered(crm, "tickets") if crm else (),
         )
         return Settled(view, None, self.lost, self.merged, tuple(self.decisions.values()), excluded)
 
@@ -554,12 +555,24 @@ class _Settling:
     def _match(self, guests: tuple[Guest, ...], associated: tuple[tuple[str, ...], bool]) -> Matched:
         kept = self.kept.get(frozenset(key_of(g.person) for g in guests)) if self.kept and not associated[0] else None
         if kept is not None:
-            shown = tuple([g for g in guests if key_of(g.person) in kept[2]])
-            return Matched(kept[0], kept[1], shown, ())
+            return self._as_matched_before(guests, *kept)
         matched = match(guests, associated[0], associated[1], self.around)
         for decision in matched.decisions:
             self.decisions[decision.guest, decision.contact] = decision
         return matched
+
+    def _as_matched_before(
+        self, guests: tuple[Guest, ...], contacts: tuple[str, ...], by_guest: dict[str, str], keys: frozenset[str]
+    ) -> Matched:
+        """Who was matched before stays so, but for what merges and erasures made of them since."""
+        now = {c: found.id if (found := self.around.contact(c)) is not None else c for c in {*contacts, *by_guest.values()}}
+        gone = {c for c in now if (found := self.around.contact(c)) is not None and found.erased}
+        return Matched(
+            tuple(dict.fromkeys(now[c] for c in contacts if c not in gone)),
+            {key: now[c] for key, c in by_guest.items() if c not in gone},
+            tuple([g for g in guests if key_of(g.person) in keys and not self.around.person(g.person).erased]),
+            (),
+        )
 
     def _also_for(self, shown: Shown, associated: tuple[tuple[str, ...], bool]) -> Shown:
         """The same, and for the contacts that CRM rows are associated with."""
@@ -621,6 +634,8 @@ def _origin(calendar: Sequence[Sighting], crm: Sequence[Sighting]) -> str:
 
 def _links(calendar: Sequence[Sighting], crm: Sequence[Sighting], speaking: Sequence[Sighting]) -> dict[str, str]:
     """Each side's id of it: of several copies the speaking one's, of several rows the first."""
+    if len(calendar) == 1 and not crm:
+        return {calendar[0].provider: calendar[0].id}
     links: dict[str, str] = {}
     whole = [s for s in calendar if s.original is None] or list(calendar)
     for s in [*sorted(crm, key=lambda r: (r.original is not None, r.created or 0, r.key)), *speaking, *whole]:

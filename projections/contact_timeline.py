@@ -177,7 +177,10 @@ def _date(at: int) -> str:
 
 def links(view: View) -> dict[str, str | None]:
     """Each side's id of the meeting; the CRM's key is always there."""
-    return {"hubspot": view.links.get("hubspot"), **{p: view.links[p] for p in sorted(view.links) if p != "hubspot"}}
+    found = {"hubspot": view.links.get("hubspot")}
+    for provider in sorted(view.links):
+        found.setdefault(provider, view.links[provider])
+    return found
 
 
 def faces(account: str, shown: Shown, people: People, contacts: Contacts) -> Faces:
@@ -206,24 +209,18 @@ def heads(view: View) -> list[Shown]:
     found = []
     for part in view.parts:
         found.append(part.shown)
-        for former in part.formers:
-            found.append(former.shown)  # noqa: PERF401 - a comprehension for the few that have any costs more than it saves
-    for exception in view.exceptions:
-        if exception.shown is not None:
-            found.append(exception.shown)
+        if part.formers:
+            found += [former.shown for former in part.formers]
+    if view.exceptions:
+        found += [exception.shown for exception in view.exceptions if exception.shown is not None]
     return found
 
 
-def named(view: View) -> tuple[set[str], set[str]]:
-    """The sealed people that a view names, and the contacts."""
-    tokens: set[str] = set()
-    contacts: set[str] = set()
+def add_named(view: View, tokens: set[str], contacts: set[str]) -> None:
+    """Add the sealed people that a view names, and the contacts."""
     for shown in heads(view):
-        for guest in shown.guests:
-            tokens.add(guest.person)
-        contacts.update(shown.contacts)
-        contacts.update(shown.matched.values())
-    return tokens, contacts
+        tokens.update([guest.person for guest in shown.guests])
+        contacts.update(shown.contacts, shown.matched.values())
 
 
 class Scene:
@@ -234,7 +231,7 @@ class Scene:
         self.links = links(view)
         self.associations = Associations(view.companies, view.deals, view.tickets)
         self._account, self._meeting, self._people, self._contacts = account, meeting, people, contacts
-        self._is_series = any([layout.is_series(part) for part in view.parts])
+        self._is_series = _has_series(view)
         self._single = _own_names(view) if self._is_series else frozenset()
         self._faces: dict[tuple[int, int], Faces] = {}
 
@@ -254,6 +251,13 @@ class Scene:
         """In whose timelines an occurrence stands."""
         found = [self._contacts.standing(self._account, contact) for contact in shown.contacts]
         return list(dict.fromkeys([contact for contact in found if contact is not None]))
+
+
+def _has_series(view: View) -> bool:
+    for part in view.parts:  # noqa: SIM110 - any() with its generator takes longer than all of a single meeting's parts
+        if part.rules or part.added:
+            return True
+    return False
 
 
 def _own_names(view: View) -> frozenset[int]:
@@ -276,7 +280,7 @@ def _frame(view: View) -> tuple[object, ...]:
 def _kept_past(scene: Scene) -> frozenset[str]:
     """The contacts whose entries from before the laid-out span stay as they are: a series' own."""
     view = scene.view
-    if view.parts and not any(layout.is_series(part) for part in view.parts):
+    if view.parts and not _has_series(view):
         return frozenset()
     return frozenset(contact for shown in heads(view) for contact in scene.contacts(shown))
 

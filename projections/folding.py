@@ -48,21 +48,22 @@ class MeetingTold(Event, frozen=True, kw_only=True):
     purge: bool = False
 
 
+OfMeetings = (MeetingTold, MeetingAbsorbed)
 _read_as: dict[str, type[Event]] = {name: MeetingTold if issubclass(kind, MeetingEvent) else kind for name, kind in BY_NAME.items()}
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(kind) for name, kind in _read_as.items()}
 
 
 class Told(NamedTuple):
-    """An event, and the meeting (or other stream) and position of its record."""
+    """An event, the meeting it is of (if it is of one), and the position of its record."""
 
     event: Event
-    stream: str
+    meeting: str
     position: int
 
     @property
     def moment(self) -> Moment:
         """Where and when it is recorded."""
-        return Moment(self.event.account, self.stream, self.position, self.event.recorded_at)
+        return Moment(self.event.account, self.meeting, self.position, self.event.recorded_at)
 
 
 def fold(batch: Sequence[DomainRecord], views: Views, open_people: OpenPeople) -> Changes:
@@ -72,11 +73,16 @@ def fold(batch: Sequence[DomainRecord], views: Views, open_people: OpenPeople) -
     cannot be read, and whatever views and vault raise.
     """
     folding = _Folding(views, open_people)
-    events = [Told(event, str(r.stream), r.position) for r in batch if (event := read(r.name, r.body)) is not None]
+    events = [_told(record, event) for record in batch if (event := read(record.name, record.body)) is not None]
     folding.load(events)
     for told in events:
         folding.take(told)
     return folding.changes()
+
+
+def _told(record: DomainRecord, event: Event) -> Told:
+    # Only meetings are called by their stream; writing it as text takes as long as folding a small event.
+    return Told(event, str(record.stream) if isinstance(event, OfMeetings) else "", record.position)
 
 
 def read(name: str, body: bytes) -> Event | None:
@@ -117,7 +123,7 @@ class _Folding:
             self._connections.load(account, [told.event for told in of_account])
 
     def _load_meetings(self, account: str, events: Sequence[Told]) -> None:
-        meetings = {told.stream: None for told in events if _concerns_entries(told.event)}
+        meetings = {told.meeting: None for told in events if told.meeting and _concerns_entries(told.event)}
         shown = self._meetings.load(account, meetings)
         self._timelines.load(account, shown)
         for meeting in meetings.keys() - shown:
@@ -128,9 +134,7 @@ class _Folding:
         contacts: set[str] = set()
         for event, _, _ in events:
             if isinstance(event, MeetingTold) and isinstance(event.view, View):
-                more_tokens, more_contacts = contact_timeline.named(event.view)
-                tokens |= more_tokens
-                contacts |= more_contacts
+                contact_timeline.add_named(event.view, tokens, contacts)
             elif isinstance(event, ContactRecorded) and event.person is not None:
                 tokens.add(event.person)
         # Sorted: what is asked of vault and store should not depend on the order of a set.
@@ -202,7 +206,9 @@ class _Folding:
             view = self._meetings.view(account, row.meeting)
             if view is not None and row.series_to is not None:
                 at = Moment(account, row.meeting, position, event.recorded_at)
-                tokens, contacts = contact_timeline.named(view)
+                tokens: set[str] = set()
+                contacts: set[str] = set()
+                contact_timeline.add_named(view, tokens, contacts)
                 self._people.load(account, sorted(tokens))
                 self._contacts.load(account, sorted(contacts))
                 self._timelines.extend(at, self._scene(at, view), max(low, row.series_to) if onward else low, high, looks=not onward)

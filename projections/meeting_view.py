@@ -163,7 +163,7 @@ def _goes_on(view: View, high: int) -> bool:
         if _part_goes_on(part, high):
             return True
     # Without a part, exceptions stand wherever they are.
-    return bool(view.parts) and any([_is_beyond(exception, high) for exception in view.exceptions])
+    return bool(view.parts) and any(_is_beyond(exception, high) for exception in view.exceptions)
 
 
 def _is_beyond(exception: Exception_, high: int) -> bool:

@@ -105,6 +105,7 @@ class Desk:
         self.events: list[Recorded] = []
         self._changes: dict[tuple[str, str, str, str], IndexChange] = {}
         self._added: dict[tuple[str, str, str], dict[str, None]] = {}
+        self._additions: list[IndexChange] = []
         self._judged: dict[tuple[str, str], Judged] = {}
         self.account_id = ""
         self.account = Account()
@@ -238,17 +239,27 @@ class Desk:
         """The decisions about a source event."""
         self.events.append(Recorded(stream, 1, event))
 
+    def add(self, table: str, key: str, value: str) -> None:
+        """Add to an index in which a key has several values. Adding what is there already is harmless: nobody looks first."""
+        at = (table, self.account_id, key)
+        known = self._index.get(at)
+        if known is None:
+            added = self._added.get(at)
+            if added is None:
+                added = self._added[at] = {}
+            added[value] = None
+        elif value in known:
+            return
+        else:
+            self._index[at] = (*known, value)
+        self._additions.append(IndexChange(table, self.account_id, key, value))
+
     def put(self, table: str, key: str, value: str, gone: bool = False) -> None:
-        """Change an index: what later events of the batch see, and what is committed."""
+        """Change an index: what later events of the batch see, and what is committed. See `add` for additions to many."""
         at = (table, self.account_id, key)
         if table == "addresses":
             self._judged.clear()
         before = self._index.get(at)
-        if before is None and not gone and table != "identities":
-            # Adding what may be there already is harmless: no need to look first.
-            self._added.setdefault(at, {})[value] = None
-            self._changes[table, self.account_id, key, value] = IndexChange(table, self.account_id, key, value)
-            return
         if before is None:
             before = self.entries(table, key)
         if (value in before) is not gone and (table != "identities" or before == (value,)):
@@ -267,11 +278,11 @@ class Desk:
         On any error nothing was written and the desk is cleared."""
         count = len(self.events)
         try:
-            self._store.commit(self.events, list(self._changes.values()), places)
+            self._store.commit(self.events, [*self._changes.values(), *self._additions], places)
         except BaseException:
             self.clear()
             raise
-        self.events, self._changes = [], {}
+        self.events, self._changes, self._additions = [], {}, []
         if len(self._index) > KEPT_ENTRIES:
             self._index.clear()
         self._added.clear()
@@ -287,7 +298,7 @@ class Desk:
         for kind in (self._accounts, self._connections, self._contacts, self._meetings):
             kind.clear()
         self._judged.clear()
-        self.events, self._changes = [], {}
+        self.events, self._changes, self._additions = [], {}, []
         self._index.clear()
         self._added.clear()
         self._people.clear()

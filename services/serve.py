@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from granian.constants import Interfaces
-from granian.server.embed import Server
+from granian.server import embed as granian
 
 from domain.errors import Stop
 from services.running import Stopping
@@ -33,13 +33,14 @@ STOP_SECONDS = 10.0
 _LOOK_AGAIN_SECONDS = 0.02
 
 
-class Serving:
-    """One server: its thread, its event loop, its port. Starts once."""
+class Listener:
+    """One listening server: its thread, its event loop, its port. Starts once. `ending` is set as soon as it is stopped, for the
+    application to end its streams by."""
 
-    def __init__(self, app: Any, host: str, port: int) -> None:
-        self._app, self._host, self._wanted = app, host, port
+    def __init__(self, app: Any, host: str, port: int, ending: threading.Event) -> None:
+        self._app, self._host, self._wanted, self._ending = app, host, port, ending
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._server: Server | None = None
+        self._granian: granian.Server | None = None
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="api", daemon=True)
         self.port = 0
@@ -57,7 +58,8 @@ class Serving:
 
     def stop(self) -> None:
         """Take no more requests, and return when those at hand are answered or `STOP_SECONDS` have passed."""
-        loop, server = self._loop, self._server
+        self._ending.set()
+        loop, server = self._loop, self._granian
         if loop is not None and server is not None and self._thread.is_alive():
             loop.call_soon_threadsafe(server.stop)
             self._thread.join(STOP_SECONDS)
@@ -66,9 +68,14 @@ class Serving:
             log.warning("requests were cut off", after_seconds=STOP_SECONDS)
 
     @property
-    def alive(self) -> bool:
-        """Is it answering?"""
-        return self._thread.is_alive()
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{f'[{self._host}]' if ':' in self._host else self._host}:{self.port}"
+
+    @property
+    def failed(self) -> bool:
+        """Has it ended without being stopped?"""
+        return not self._ending.is_set() and not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
@@ -79,38 +86,47 @@ class Serving:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._server = Server(
+        self._granian = granian.Server(
             self._app, address=self._address, port=self.port, interface=Interfaces.ASGI, websockets=False, backlog=1024, log_enabled=False
         )
-        await self._server.serve()
+        await self._granian.serve()
 
 
-def serve(parts: Installation, host: str, port: int, say: Callable[[str], None] = print) -> None:
-    """Answer the API until SIGTERM or SIGINT."""
+class Server(Listener):
+    """The API of an installation."""
+
+    def __init__(self, parts: Installation, host: str, port: int) -> None:
+        ending = threading.Event()
+        super().__init__(app_of(parts, ending.is_set), host, port, ending)
+
+
+def serve(parts: Installation, host: str, port: int) -> None:
+    """Answer the API until SIGTERM or SIGINT. Raises `OSError` if the address cannot be had, `Stop` if the server ends by itself."""
     with Stopping() as stopping:
-        serving = Serving(app_of(parts, stopping), host, port)
-        say(f"http://{_shown(host)}:{serving.start()}/v1  (description: /v1/openapi.json)")
-        while serving.alive and not stopping.wait(0.5):
+        server = Server(parts, host, port)
+        server.start()
+        print(f"rendezvous serves {server.url}/v1 (stop with Ctrl-C)", flush=True)
+        while not stopping.wait(0.2) and not server.failed:
             pass
-        serving.stop()
-    if not stopping.asked:
+        failed = server.failed
+        server.stop()
+    if failed:
         raise Stop("the API ended by itself; its log says why")
 
 
-def app_of(parts: Installation, stopping: Stopping) -> Front:
-    """The API over an installation's parts; its streams end when it is stopping."""
+def app_of(parts: Installation, stopping: Callable[[], bool]) -> Front:
+    """The API over an installation's parts; its streams end when `stopping` says so."""
     from services.api.app import create_app
     from services.progress import Progress
 
-    progress = Progress(parts.source, parts.store, parts.domain_log, parts.views)
     return create_app(
         reading=parts.reading,
         explainer=parts.explainer,
         publisher=parts.publisher,
         tokens=parts.tokens,
-        progress=progress,
+        progress=Progress(parts.source, parts.store, parts.domain_log, parts.views),
         views=parts.views,
-        stopping=lambda: stopping.asked,
+        stopping=stopping,
     )
 
 
@@ -132,7 +148,3 @@ def _answers(address: str, port: int) -> bool:
             return True
     except OSError:
         return False
-
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -406,15 +406,15 @@ class _Batch:
             for key in identities(copy.provider, mailbox, copy.id, copy.series, copy.uid):
                 desk.put("identities", key, meeting)
         if copy.side == "calendar" and known is None:
-            desk.put("people", _mailbox_key(copy.provider, mailbox), meeting)
+            desk.add("people", _mailbox_key(copy.provider, mailbox), meeting)
         before = {key_of(g.person) for r in known.revisions if r.content for g in r.content.guests} if known else set()
         for key in {key_of(g.person) for r in copy.revisions if r.content for g in r.content.guests} - before:
-            desk.put("people", key, meeting)
+            desk.add("people", key, meeting)
         if likeness(copy):
             told = starts_of(known) if known is not None else []
             for start in starts_of(copy):
                 if start not in told:
-                    desk.put("likeness", likeness_key(copy, start), meeting)
+                    desk.add("likeness", likeness_key(copy, start), meeting)
 
     def _found(self, seen: Sighting, mailbox: str) -> tuple[Meeting, tuple[Meeting, ...]]:
         """The meeting this copy belongs to, and those now found to be the same; a new one if there is none."""
@@ -453,11 +453,7 @@ class _Batch:
         provenance = event.data.provenance
         if not provenance.primary:
             return False
-        calendar = provenance.calendar
-        if calendar is None or calendar.casefold() == "primary":
-            return True
-        names = {w.calendar for w in self.desk.connection(user).windows if w.provider == provenance.provider and w.calendar}
-        return not names or calendar.casefold() in names or "primary" in names
+        return not self.desk.connection(user).is_other_calendar(provenance.provider, provenance.calendar)
 
     # --- listings -----------------------------------------------------------------------------------------------------------
 

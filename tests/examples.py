@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 ACCOUNT = "62515"
 ANA, BEN = "ana@acme.example", "ben@acme.example"
@@ -214,3 +215,29 @@ def stage(account: str = ACCOUNT) -> list[Event]:
         connected(account=account),
         ticked(account=account),
     ]
+
+
+def series(id: str = "s1", revision: float = 0, *, rule: str | None = "FREQ=WEEKLY;COUNT=4", **fields: Any) -> Event:
+    """A series: on Tuesdays at 10 in Paris, 7 to 28 April 2026, unless told otherwise."""
+    return meeting(id, revision, **{"title": "Weekly", "recurrenceRules": [rule] if rule else [], **fields})
+
+
+def _of_series(series: str, original: str, provider: str, uid: str | None) -> Event:
+    return {"seriesId": series, "originalStart": original, "icalUid": uid or f"{series}@{provider}.example"}
+
+
+def occurrence(
+    original: str, revision: float = 1, *, series: str = "s1", id: str | None = None, start: str | None = None, uid: str | None = None,
+    provider: str = "google", provenance: Event | None = None, **fields: Any,
+) -> Event:
+    """One occurrence of a series, told by itself. `original` is its original start in UTC; it starts then, unless `start` (in
+    Paris) says otherwise."""
+    told = _of_series(series, original, provider, uid) | (provenance or {})
+    here = start or datetime.fromisoformat(original).astimezone(ZoneInfo("Europe/Paris")).replace(tzinfo=None).isoformat()
+    return meeting(id or f"{series}_{original[:10]}", revision, provider=provider, provenance=told, **{"title": "Weekly", "start": here, **fields})
+
+
+def occurrence_deleted(original: str, revision: float = 1, *, series: str = "s1", id: str | None = None, uid: str | None = None,
+                       provider: str = "google", user: str = "501") -> Event:
+    """A tombstone of one occurrence of a series."""
+    return deleted(id or f"{series}_{original[:10]}", revision, user=user, provider=provider, **_of_series(series, original, provider, uid))

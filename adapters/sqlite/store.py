@@ -20,7 +20,7 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError, OperationalError, StoredEvent
 from eventsourcing.sqlite import SQLiteCursor, SQLiteProcessRecorder
 
-from adapters.recording import Deciding, Placed, decode, tracking
+from adapters.recording import Deciding, decode, tracking
 from domain.errors import Conflict, TryAgain
 from domain.events import Event
 from domain.ports import IndexChange, Place, Recorded
@@ -110,10 +110,9 @@ class SqliteStore:
 
     def commit(self, events: Sequence[Recorded], index: Sequence[IndexChange], places: Sequence[Place]) -> None:
         """See `ports.Store.commit`."""
-        placed = [Placed(stream, version, event) for stream, version, event in events]
         try:
             self._app.events.put(
-                cast(Any, placed),
+                cast(Any, events),
                 trackings=[tracking(p.partition, p.position) for p in places],
                 index=list(_grouped(index)),
             )

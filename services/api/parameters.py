@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 
 
-def _query(name: str, description: str, **schema: Any) -> Any:
-    return Parameter(query=name, description=description, required=False, schema_extra={"type": "string", **schema})
+def _query(name: str, description: str, **schema: Any) -> QueryParameter:
+    return QueryParameter(name=name, description=description, required=False, schema_extra={"type": "string", **schema})
 
 
 _CHOICE = ["newest", "soonest"]
@@ -32,5 +32,5 @@ OfMeeting = Annotated[str | None, _query("meeting", "A meeting's id.")]
 OfSubject = Annotated[str | None, _query("subject", "The side's id of what the source event was about.")]
 LastEventId = Annotated[
     str | None,
-    Parameter(header="Last-Event-ID", description="Resume after this change; without it, from now on.", required=False),
+    HeaderParameter(name="Last-Event-ID", description="Resume after this change; without it, from now on.", required=False),
 ]

@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Dependency
+from litestar.params import SkipValidation
 from litestar.response import Stream
 
 from domain.errors import BadInput, RendezvousError, TryAgain
@@ -65,7 +66,7 @@ class Api:
 
 
 Asked = Request[Any, Any, Any]
-Parts = Annotated[Api, Dependency(skip_validation=True)]
+Parts = NamedDependency[SkipValidation[Api]]
 
 
 def _errors(*statuses: int) -> dict[int, ResponseSpec]:

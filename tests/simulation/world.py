@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tests import examples
 from tests.examples import ANA, BEN, Event, hour
@@ -47,6 +48,7 @@ UNUSED = ("ida@nowhere.example", "jo@nowhere.example")
 MAILBOXES = {"501": ANA, "502": BEN}
 PROVIDERS = ("google", "office365")
 LONG_AGO = -2000.0
+PARIS = ZoneInfo("Europe/Paris")
 
 
 @dataclass
@@ -351,36 +353,284 @@ class Town:
                 self._tell(meeting, copy)
 
     def _tell(self, meeting: Meeting, copy: Copy, **fields: Any) -> None:
+        """One mailbox's word about the meeting, or about one occurrence of it."""
         hidden = MAILBOXES[copy.user] != meeting.owner and self.random.random() < 0.1
-        meeting.asked |= {g.casefold() for g in (*meeting.guests, meeting.owner)}
-        meeting.always_asked_steady &= STEADY in meeting.guests
-        delivered = self.say(
-            examples.meeting(
-                copy.id,
-                self.later(),
-                user=copy.user,
-                provider=copy.provider,
-                guests=() if hidden else tuple(meeting.guests),
-                owner=None if hidden else meeting.owner,
-                created=hour(meeting.created),
-                account=self.account,
-                **{
-                    "title": None if hidden else meeting.title,
-                    "start": meeting.start.isoformat(),
-                    "location": None if hidden else meeting.place,
-                    "recurrenceRules": meeting.rules,
-                    "kind": None,
-                    "privacy": "private" if meeting.private else "public",
-                    "status": "cancelled" if meeting.cancelled else "confirmed",
-                    "provenance": {"icalUid": meeting.uid, "detailsHidden": hidden},
-                    **fields,
-                },
-            )
-            | {"kind": "event"}
-            if False
-            else self._calendar_word(meeting, copy, hidden, fields)
+        provenance = {"icalUid": meeting.uid, "detailsHidden": hidden, **fields.pop("provenance", {})}
+        told: dict[str, Any] = {
+            "title": None if hidden else meeting.title,
+            "start": meeting.start.isoformat(),
+            "location": None if hidden else meeting.place,
+            "recurrenceRules": meeting.rules,
+            "privacy": "private" if meeting.private else "public",
+            "status": "cancelled" if meeting.cancelled else "confirmed",
+            **fields,
+        }
+        event = examples.meeting(
+            provenance.get("id", copy.id),
+            self.later(),
+            user=copy.user,
+            provider=copy.provider,
+            guests=() if hidden else tuple(meeting.guests),
+            owner=None if hidden else meeting.owner,
+            created=hour(meeting.created),
+            account=self.account,
+            provenance=provenance,
+            **told,
         )
+        event["data"]["kind"] = meeting.kind
+        self._asks(meeting)
+        delivered = self.say(event)
         meeting.first_told_in = delivered if meeting.first_told_in is None else min(meeting.first_told_in, delivered)
 
-    def _calendar_word(self, meeting: Meeting, copy: Copy, hidden: bool, fields: dict[str, Any]) -> Event:
-        raise NotImplementedError
+    def _asks(self, meeting: Meeting) -> None:
+        meeting.asked |= {g.casefold() for g in (*meeting.guests, meeting.owner)}
+        meeting.always_asked_steady &= STEADY in meeting.guests
+
+    def _some(self, fits: Callable[[Meeting], object]) -> Meeting | None:
+        found = [m for m in self.meetings if fits(m)]
+        return self.random.choice(found) if found else None
+
+    def changes(self) -> None:
+        """Title, place, time or guests change."""
+        meeting = self._some(lambda m: any(not c.gone for c in m.copies))
+        if meeting is None:
+            return
+        meeting.turn += 1
+        change = self.random.random()
+        if change < 0.3:
+            meeting.place = f"Room {self.random.randint(1, 5)}"
+        elif change < 0.6 and not meeting.rules:
+            meeting.start += timedelta(hours=self.random.randint(1, 50))
+        elif change < 0.8:
+            meeting.guests = self._new_guests(meeting)
+        if self.random.random() < 0.1:
+            meeting.cancelled = not meeting.cancelled
+        self._told(meeting)
+
+    def _new_guests(self, meeting: Meeting) -> list[str]:
+        invited = [MAILBOXES[c.user] for c in meeting.copies if MAILBOXES[c.user] != meeting.owner]
+        others = [g for g in (*CONTACTS.values(), *LATE.values(), *UNUSED) if g not in invited]
+        return [*invited, *self.random.sample(others, self.random.randint(1, 3))]
+
+    def cancels(self) -> None:
+        """A meeting is cancelled, for all."""
+        meeting = self._some(lambda m: any(not c.gone for c in m.copies) and not m.cancelled)
+        if meeting is not None:
+            meeting.cancelled = True
+            self._told(meeting)
+
+    def removes(self) -> None:
+        """A meeting vanishes from one mailbox: a tombstone that may say nothing but the id."""
+        meeting = self._some(lambda m: any(not c.gone for c in m.copies))
+        if meeting is None:
+            return
+        copy = self.random.choice([c for c in meeting.copies if not c.gone])
+        copy.gone = True
+        if MAILBOXES[copy.user] == meeting.owner or copy is meeting.copies[0]:
+            meeting.cancelled = True
+        word = examples.deleted(copy.id, self.later(), user=copy.user, provider=copy.provider, account=self.account)
+        if self.random.random() < 0.3:
+            word["data"]["provenance"]["user"] = None  # only its calendar is named
+        self.say(word)
+
+    def turns_private(self) -> None:
+        """A meeting is made private, or public again."""
+        meeting = self._some(lambda m: any(not c.gone for c in m.copies))
+        if meeting is not None:
+            meeting.private = not meeting.private
+            meeting.ever_private = True
+            self._told(meeting)
+
+    def differs_once(self) -> None:
+        """One occurrence of a series is moved, renamed, cancelled or removed."""
+        meeting = self._some(lambda m: m.rules and any(not c.gone for c in m.copies))
+        if meeting is None:
+            return
+        copy = self.random.choice([c for c in meeting.copies if not c.gone])
+        original = meeting.start + timedelta(days=7 * self.random.randint(0, 2))
+        stamp = original.replace(tzinfo=PARIS)
+        id_ = f"{copy.id}_{original:%Y%m%d}"
+        provenance = {"seriesId": copy.id, "originalStart": stamp.isoformat(), "id": id_}
+        if self.random.random() < 0.25:
+            known = {"seriesId": copy.id, "originalStart": stamp.isoformat()} if self.random.random() < 0.7 else {}
+            self.say(examples.deleted(id_, self.later(), user=copy.user, provider=copy.provider, account=self.account, **known))
+            return
+        fields: dict[str, Any] = {"provenance": provenance, "recurrenceRules": [], "start": original.isoformat()}
+        change = self.random.random()
+        if change < 0.4:
+            fields["start"] = (original + timedelta(hours=self.random.randint(1, 30))).isoformat()
+        elif change < 0.6:
+            fields["title"] = f"{meeting.title} once"
+        elif change < 0.85:
+            fields["status"] = "cancelled"
+        self._tell(meeting, copy, **fields)
+
+    def reshapes(self) -> None:
+        """A series gets another rule."""
+        meeting = self._some(lambda m: m.rules and any(not c.gone for c in m.copies))
+        if meeting is not None:
+            meeting.rules = [self.random.choice(["FREQ=WEEKLY;COUNT=4", "FREQ=WEEKLY;UNTIL=20260401T000000Z", "FREQ=DAILY;COUNT=3"])]
+            if self.random.random() < 0.3:
+                meeting.start += timedelta(days=1)
+            self._told(meeting)
+
+    def resyncs(self) -> None:
+        """A meeting is told again through a user's present calendar: after a switch, a copy it had not had."""
+        meeting = self._some(lambda m: any(not c.gone for c in m.copies))
+        if meeting is None:
+            return
+        copy = self.random.choice([c for c in meeting.copies if not c.gone])
+        live = self.live(copy.user)
+        if live is not None and live.provider != copy.provider and not any(
+            (c.user, c.provider) == (copy.user, live.provider) for c in meeting.copies
+        ):
+            copy = self._copy(meeting, copy.user, live.provider)
+        self._tell(meeting, copy)
+
+    # --- meetings in the CRM ---------------------------------------------------------------------------------------------------
+
+    def scheduled_in_crm(self) -> None:
+        """A meeting is scheduled in the CRM; its calendar event may come back with the row's UID."""
+        meeting = self._new(round(self.now, 6))
+        meeting.row, meeting.by_hand = self._row_id(meeting), True
+        meeting.contacts = tuple(self.random.sample(list(CONTACTS), self.random.randint(1, 2)))
+        meeting.row_uid = meeting.uid if self.random.random() < 0.5 else None
+        if meeting.row_uid is not None:
+            self._copy(meeting, "501")
+        self._tell_row(meeting)
+        self._told(meeting)
+
+    def booked(self) -> None:
+        """A contact books: a row, with or without the UID, and its echo in the calendar."""
+        meeting = self._new(round(self.now, 6))
+        meeting.row, meeting.row_origin, meeting.by_hand = self._row_id(meeting), "booking", True
+        meeting.row_uid = self.random.choice([meeting.uid, None])
+        meeting.guests = [self.random.choice([STEADY, CONTACTS["152"], CONTACTS["154"]])]
+        self._copy(meeting, "501")
+        self._tell_row(meeting)
+        self._told(meeting)
+
+    def native_row(self) -> None:
+        """HubSpot's own sync makes a row of a calendar meeting."""
+        meeting = self._some(lambda m: m.row is None and m.copies)
+        if meeting is not None:
+            meeting.row, meeting.row_origin, meeting.row_uid = self._row_id(meeting), "native-sync", meeting.uid
+            self._tell_row(meeting)
+
+    def _row_id(self, meeting: Meeting) -> str:
+        return f"9{int(meeting.name.partition('-M')[2]):03d}"
+
+    def row_changes(self) -> None:
+        """The CRM changes a meeting."""
+        meeting = self._some(lambda m: m.row is not None and not m.row_gone)
+        if meeting is None:
+            return
+        meeting.turn += 1
+        if self.random.random() < 0.4:
+            meeting.place = f"Room {self.random.randint(6, 9)}"
+        elif self.random.random() < 0.4:
+            meeting.start += timedelta(hours=self.random.randint(1, 20))
+        self._tell_row(meeting)
+
+    def row_deleted(self) -> None:
+        """The CRM deletes a meeting; its calendars go on telling of it."""
+        meeting = self._some(lambda m: m.row is not None and not m.row_gone)
+        if meeting is not None and meeting.row is not None:
+            meeting.row_gone = True
+            at = self.later()
+            meeting.deletions.append((at, self.say(examples.row_deleted(meeting.row, at, account=self.account)), True))
+
+    def row_restored(self) -> None:
+        """The CRM restores a meeting."""
+        meeting = self._some(lambda m: m.row_gone)
+        if meeting is not None:
+            meeting.row_gone = False
+            at, delivered = self._tell_row(meeting, "meeting.restored")
+            meeting.deletions.append((at, delivered, False))
+
+    def _tell_row(self, meeting: Meeting, kind: str | None = None) -> tuple[float, int]:
+        assert meeting.row is not None
+        at = self.later()
+        event = examples.row(
+            meeting.row,
+            at,
+            kind=kind,
+            contacts=meeting.contacts,
+            origin=meeting.row_origin,
+            uid=meeting.row_uid,
+            guests=tuple(meeting.guests),
+            account=self.account,
+            created=hour(meeting.created),
+            title=meeting.title,
+            start=meeting.start.isoformat(),
+            location=meeting.place,
+        )
+        self._asks(meeting)
+        if meeting.row_origin == "user":
+            meeting.associated |= set(meeting.contacts)
+        return at, self.say(event)
+
+    # --- the books -------------------------------------------------------------------------------------------------------------
+
+    def timelines(self) -> tuple[str, ...]:
+        """Every contact there may be a timeline of."""
+        return TIMELINES
+
+    def never_in_a_window(self) -> set[str]:
+        """The names of meetings that nobody made in the CRM and that were created when none of their mailboxes was connected."""
+        return {m.name for m in self.meetings if not m.by_hand and not any(self._connected(c.user, m.created) for c in m.copies)}
+
+    def _connected(self, user: str, at: float) -> bool:
+        return any(window.holds(at) for window in self.windows[user])
+
+    def deleted_in_crm(self, epoch: int) -> set[str]:
+        """The names of meetings of whose row the newest word of deletion or restore, of those delivered, is a deletion."""
+        newest = {m.name: max((d for d in m.deletions if d[1] <= epoch), default=None) for m in self.meetings}
+        return {name for name, word in newest.items() if word is not None and word[2]}
+
+    def no_meetings(self) -> set[str]:
+        """The names of what is no meeting: focus time and the like."""
+        return {m.name for m in self.meetings if m.kind != "meeting" and not m.by_hand}
+
+    def wanted_by_steady(self) -> dict[str, bool]:
+        """Names of the plainest meetings, which contact 151 must see once: one mailbox, the organiser's, connected when it was
+        created and ever since; the contact always invited; nothing private, no row. With each: was it cancelled?"""
+        found = {}
+        for m in self.meetings:
+            plain = len(m.copies) == 1 and m.row is None and not m.rules and not m.ever_private and m.kind == "meeting"
+            if not plain or not m.always_asked_steady or m.owner != MAILBOXES[m.copies[0].user]:
+                continue
+            live = self.live(m.copies[0].user)
+            if live is not None and live.provider == m.copies[0].provider and live.holds(m.created):
+                found[m.name] = m.cancelled or m.listed_away
+        return found
+
+    def single(self) -> set[str]:
+        """The names of meetings that never were a series."""
+        return {m.name for m in self.meetings if not m.rules}
+
+    def may_stand(self, contact: str) -> set[str]:
+        """The names of all meetings that a contact, or somebody merged into it, was ever asked to or tied to."""
+        ids = {contact} | {gone for gone, into in self.merged.items() if self._survivor(gone) == contact}
+        had = {address for id_ in ids for address in self.had.get(id_, ())}
+        return {m.name for m in self.meetings if m.asked & had or m.associated & ids}
+
+    def _survivor(self, contact: str) -> str:
+        while contact in self.merged:
+            contact = self.merged[contact]
+        return contact
+
+
+class World:
+    """Two towns that use the same ids for different people, their epochs one after the other's."""
+
+    def __init__(self, seed: int, steps: int = STEPS, erasures: bool = True) -> None:
+        random = Random(seed)
+        self.seed, self.random = seed, random
+        self.towns = [Town(random, "62515", steps, erasures), Town(random, "70001", steps // 4, erasures)]
+
+    def epochs(self) -> list[Epoch]:
+        """Both towns' epochs together: the first ones of both, the second ones, and so on."""
+        most = max(len(town.epochs) for town in self.towns)
+        padded = [[*town.epochs, *[Epoch()] * (most - len(town.epochs))] for town in self.towns]
+        return [Epoch([*a.first, *b.first], [*a.free, *b.free]) for a, b in zip(*padded, strict=True)]

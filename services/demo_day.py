@@ -1,0 +1,938 @@
+"""The demo's data set: some weeks in the sales team of a made-up company, told as the sides would tell them.
+
+`day` is pure: the same date gives the same source events, in the public form and in the order in which they arrived. Nothing here
+decides; it only tells, and also what is told late, twice, wrongly, or by a calendar that nobody should have read. What must stay
+true: everything told happened before the midnight that begins `today`, every name and address is made up (`.example`, RFC 2606),
+and there is a scene for every rule (tests/services/test_demo.py).
+
+The cast is that of the tests: Ana (501) and Ben (502) of acme.example, Bo (contact 151) and Cy (152).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from domain.naming import meeting_stream
+from domain.recurrence import millis
+
+Event = dict[str, Any]
+
+ACCOUNT = "62515"
+COMPANY = "Acme"
+BO = "151"
+"""The contact whose timeline has something of everything."""
+
+CONNECTED = -45
+"""The day, counted from today, on which the team connected their calendars."""
+
+OFFLINE, ONLINE = -16, -12
+"""The days on which Ben disconnected his calendar, and connected it again."""
+
+SWITCHED = -20
+"""The day on which Elena went from Google to Office 365."""
+
+LOST = -5
+"""The day on which Farid's authorisation was withdrawn."""
+
+
+# --- the cast ------------------------------------------------------------------------------------------------------------------
+
+
+class User(NamedTuple):
+    """Somebody in sales."""
+
+    id: str
+    first: str
+    last: str
+    provider: str
+    zone: str
+    domain: str = "acme.example"
+
+    @property
+    def name(self) -> str:
+        """First and last name."""
+        return f"{self.first} {self.last}"
+
+    @property
+    def email(self) -> str:
+        """The address, which is the calendar's name too."""
+        return f"{_ascii(self.first)}@{self.domain}"
+
+
+class Firm(NamedTuple):
+    """A customer, or one to be."""
+
+    name: str
+    domain: str
+    office: str
+    zone: str
+    people: str
+
+
+class Contact(NamedTuple):
+    """A CRM contact."""
+
+    id: str
+    first: str
+    last: str
+    firm: Firm
+
+    @property
+    def name(self) -> str:
+        """First and last name."""
+        return f"{self.first} {self.last}"
+
+    @property
+    def email(self) -> str:
+        """The Email property."""
+        return f"{_ascii(self.first)}@{self.firm.domain}"
+
+
+class Guest(NamedTuple):
+    """Who is invited, and the answer."""
+
+    email: str
+    name: str
+    answer: str = "needs-action"
+
+
+USERS = (
+    User("501", "Ana", "Moreau", "google", "Europe/Paris"),
+    User("502", "Ben", "Carter", "google", "Europe/London"),
+    User("503", "Chloé", "Martin", "google", "Europe/Paris"),
+    User("504", "Dario", "Ricci", "google", "Europe/Rome"),
+    User("505", "Elena", "Petrova", "office365", "Europe/Berlin"),
+    User("506", "Farid", "Haddad", "google", "Europe/Paris"),
+    User("507", "Grace", "Okafor", "office365", "Europe/London"),
+    User("508", "Henrik", "Dahl", "office365", "Europe/Stockholm"),
+    User("509", "Iris", "Chen", "google", "Asia/Singapore"),
+    User("510", "Jonas", "Weber", "office365", "Europe/Berlin"),
+    User("511", "Kate", "Sullivan", "google", "America/New_York"),
+    User("512", "Luis", "Ortega", "none", "America/New_York", "partner.example"),
+)
+ANA, BEN, CHLOE, DARIO, ELENA, FARID, GRACE, HENRIK, IRIS, JONAS, KATE, LUIS = USERS
+"""Luis has no calendar connected, and works under a partner's domain."""
+
+FIRMS = tuple(
+    Firm(*line.split(" | "))
+    for line in """\
+Client Kontor | client.example | Vasagatan 12, Stockholm | Europe/Stockholm | Bo Nyberg, Maja Ek, Oskar Lund, Signe Holm
+Buyer & Sons | buyer.example | 4 Cannon Row, London | Europe/London | Cy Barrow, Nora Pike, Tom Ashby, Una Frost
+Late Edition Press | late.example | 18 Mill Street, Dublin | Europe/Dublin | Dee Larkin, Sean Doyle, Orla Byrne, Finn Casey
+Brightwater | brightwater.example | Maaskade 7, Rotterdam | Europe/Amsterdam | Sanne Visser, Joost Kuiper, Lieke Bos, Daan Smit
+Oakline Meubles | oakline.example | 9 rue Garet, Lyon | Europe/Paris | Hugo Perrin, Léa Garnier, Noé Faure, Alice Blanc
+Northgate Clinics | northgate.example | 2 Peel Lane, Manchester | Europe/London | Priya Nair, Owen Hughes, Mary Steele, Adam Cole
+Solvia Energía | solvia.example | Calle Mayor 31, Madrid | Europe/Madrid | Marta Gil, Pablo Serra, Nuria Vidal, Héctor León
+Fernweh Reisen | fernweh.example | Torstraße 88, Berlin | Europe/Berlin | Lukas Brandt, Mia Vogel, Paula Kern, Timo Roth
+Paperlane | paperlane.example | 210 Water St, New York | America/New_York | Rachel Stone, Victor Hale, Judy Park, Sam Ellis
+Copperfield Bank | copperfield.example | 1 Pier Ave, Boston | America/New_York | Nina Wolfe, Earl Grant, Rosa Dunn, Max Teller
+Lumen Optik | lumen.example | Seeweg 3, Zürich | Europe/Zurich | Reto Frei, Vera Baum, Nico Steiner, Lara Keller
+Alder Software | alder.example | Kaivokatu 6, Helsinki | Europe/Helsinki | Aino Salo, Veikko Ranta, Sari Laine, Mika Koski
+Straits Foods | straits.example | 55 Neil Road, Singapore | Asia/Singapore | Wei Tan, Farah Rahman, Kumar Pillai, Joy Lim
+Tessera | tessera.example | Via Giulia 40, Roma | Europe/Rome | Giulia Conti, Marco Villa, Sara Greco, Luca Fontana
+Harvest Table | harvesttable.example | 600 Lake St, Chicago | America/Chicago | Dana Brooks, Cole Young, Ivy Reed, Ray Moss""".splitlines()
+)
+
+
+def _contacts() -> tuple[Contact, ...]:
+    """Four people of each firm; the first of each firm have the first ids."""
+    found = []
+    for n in range(4):
+        for firm in FIRMS:
+            first, _, last = firm.people.split(", ")[n].partition(" ")
+            found.append(Contact(str(151 + len(found)), first, last, firm))
+    return tuple(found)
+
+
+def _ascii(name: str) -> str:
+    """A name as it stands in an address.
+
+    >>> _ascii("Chloé")
+    'chloe'
+    """
+    return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+
+
+CONTACTS = _contacts()
+_BO, _CY, _DEE = CONTACTS[:3]
+_CUSTOMERS = tuple(c for c in CONTACTS if c.firm is not _BO.firm and c is not _DEE)
+_OLD_BO = Guest("bo.nyberg@client.example", "B. Nyberg", "accepted")
+_VIKTOR = Guest("viktor.palm@client.example", "Viktor Palm")
+_COUNSEL = Guest("counsel@lawson.example", "Counsel")
+_RECRUITER = Guest("pat@talent.example", "Pat")
+_LEGAL = Guest("legal@acme.example", "Acme Legal")
+_OFFICE = Guest("office@emea.acme.example", "Acme Office")
+DUPLICATE_BO, VIKTOR = "301", "302"
+"""A second record of Bo, merged into the first; a contact who asks to be erased."""
+
+
+# --- words -----------------------------------------------------------------------------------------------------------------------
+
+
+def z(moment: datetime) -> str:
+    """RFC 3339 in UTC."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _envelope(kind: str, subject: str, data: Event, *, id: str, source: str, at: datetime) -> Event:
+    return {
+        "specversion": "1.0",
+        "id": id,
+        "source": f"/accounts/{ACCOUNT}/{source}",
+        "type": f"rendezvous.{kind}.v1",
+        "subject": subject,
+        "time": z(at),
+        "account": ACCOUNT,
+        "partitionkey": ACCOUNT,
+        "sequence": f"{millis(at):020d}",
+        "datacontenttype": "application/json",
+        "dataschema": f"urn:rendezvous:schema:{kind.partition('.')[0]}:1",
+        "data": data,
+    }
+
+
+def provider_id(provider: str, name: str) -> str:
+    """The id that a provider gave to the meeting we call `name`: always the same, and nothing is read off it."""
+    mark = hashlib.blake2b(f"{provider} {name}".encode(), digest_size=5).hexdigest()
+    return mark if provider == "google" else f"AAMk{mark}"
+
+
+def as_guest(person: User | Contact, answer: str = "needs-action") -> Guest:
+    """Somebody of the cast, invited."""
+    return Guest(person.email, person.name, answer)
+
+
+def _people(organiser: Guest | None, guests: tuple[Guest, ...]) -> dict[str, Event]:
+    told = [(organiser, {"owner": True, "attendee": True})] if organiser else []
+    told += [(guest, {"attendee": True}) for guest in guests]
+    return {
+        str(n): {"email": one.email, "name": one.name, "roles": roles, "participationStatus": one.answer}
+        for n, (one, roles) in enumerate(told, 1)
+    }
+
+
+def _meeting(side: str, provenance: Event, start: datetime, title: str, **fields: Any) -> Event:
+    """A meeting's data, whole; `start` is local."""
+    return {
+        "side": side,
+        "provenance": {"revision": None, "seriesId": None, "originalStart": None, "link": None, "detailsHidden": False, **provenance},
+        "title": title,
+        "description": None,
+        "start": start.isoformat(),
+        "timeZone": "UTC",
+        "duration": "PT1H",
+        "showWithoutTime": False,
+        "status": "confirmed",
+        "privacy": "public",
+        "kind": "meeting",
+        "location": None,
+        "conferenceUrl": None,
+        "participants": {},
+        "recurrenceRules": [],
+        "excludedStarts": [],
+        "addedStarts": [],
+        "associations": {"contacts": [], "companies": [], "deals": [], "tickets": []},
+        **fields,
+    }
+
+
+def in_calendar(
+    user: User, name: str, created: datetime, start: datetime, title: str, *guests: Guest, provenance: Event | None = None, **fields: Any
+) -> Event:
+    """A meeting that `user` made in his calendar."""
+    told = provenance or {}
+    provider = told.get("provider", user.provider)
+    own = provider_id(provider, name)
+    seen = {
+        "provider": provider,
+        "user": user.id,
+        "calendar": user.email,
+        "primary": True,
+        "id": own,
+        "icalUid": f"{own}@{provider}.example",
+        "created": z(created),
+        "origin": "user",
+        **told,
+    }
+    common = {"timeZone": user.zone, "participants": _people(as_guest(user, "accepted"), guests), **fields}
+    return _meeting("calendar", seen, start, title, **common)
+
+
+def in_crm(
+    id: str,
+    user: User,
+    created: datetime,
+    start: datetime,
+    title: str,
+    *guests: Guest,
+    contacts: tuple[str, ...] = (),
+    uid: str | None = None,
+    origin: str = "user",
+    companies: tuple[str, ...] = (),
+    deals: tuple[str, ...] = (),
+    **fields: Any,
+) -> Event:
+    """A row among the CRM's meetings, owned by `user`."""
+    seen = {
+        "provider": "hubspot", "user": user.id, "calendar": "meetings", "primary": True, "id": id, "icalUid": uid, "created": z(created),
+        "origin": origin,
+    }  # fmt: skip
+    associated = {"contacts": list(contacts), "companies": list(companies), "deals": list(deals), "tickets": []}
+    common = {"timeZone": user.zone, "participants": _people(as_guest(user, "accepted"), guests), "associations": associated, **fields}
+    return _meeting("crm", seen, start, title, **common)
+
+
+def meeting_id(row: Event) -> str:
+    """The id under which the engine keeps a meeting that a CRM row told first; what our own writes carry as their link."""
+    seen = row["provenance"]
+    return str(meeting_stream(ACCOUNT, f"hubspot|crm|{seen['id']}", millis(datetime.fromisoformat(seen["created"]))))
+
+
+def written(row: Event, user: User, at: datetime) -> Event:
+    """The entry that we wrote to the owner's calendar for a CRM row, as the calendar shows it."""
+    own = provider_id(user.provider, f"written {row['provenance']['id']}")
+    seen = {
+        "provider": user.provider, "user": user.id, "calendar": user.email, "primary": True, "id": own,
+        "icalUid": f"{own}@{user.provider}.example", "created": z(at), "origin": "rendezvous", "link": meeting_id(row),
+    }  # fmt: skip
+    nothing: dict[str, list[str]] = {"contacts": [], "companies": [], "deals": [], "tickets": []}
+    return {**row, "side": "calendar", "provenance": {**row["provenance"], **seen}, "associations": nothing}
+
+
+def seen_by(data: Event, user: User, **provenance: Any) -> Event:
+    """The same meeting in another user's mailbox: Google keeps the id, Graph gives each mailbox its own."""
+    there, uid = data["provenance"], data["provenance"]["icalUid"]
+    own = there["id"] if user.provider == there["provider"] == "google" else provider_id(user.provider, f"{uid} of {user.id}")
+    seen = {**there, "provider": user.provider, "user": user.id, "calendar": user.email, "id": own, **provenance}
+    return {**data, "provenance": seen}
+
+
+def occurrence(series: Event, original: datetime, start: datetime | None = None, **changes: Any) -> Event:
+    """One occurrence of a series, moved to `start` or otherwise changed; both times local in the series' zone."""
+    there = series["provenance"]
+    at = original.replace(tzinfo=ZoneInfo(series["timeZone"])).astimezone(UTC)
+    seen = {**there, "id": f"{there['id']}_{at:%Y%m%dT%H%M%SZ}", "seriesId": there["id"], "originalStart": z(at)}
+    return {**series, "provenance": seen, "start": (start or original).isoformat(), "recurrenceRules": [], **changes}
+
+
+def told(data: Event, at: datetime, verb: str = "updated", note: str = "", **changes: Any) -> Event:
+    """What a side says of a meeting at a time. `note` tells two deliveries of one revision apart."""
+    there = data["provenance"]
+    mark = millis(at) * 1000
+    whole = {**data, **changes, "provenance": {**there, "updated": z(at), "revision": f'"{mark}"'}}
+    crm = data["side"] == "crm"
+    source = "crm/hubspot/meetings" if crm else f"calendars/{there['provider']}/{there['calendar']}"
+    name = f"hubspot:{there['id']}:{mark}" if crm else f"{there['provider']}:{there['calendar']}:{there['id']}:{mark}"
+    return _envelope(f"meeting.{verb}", there["id"], whole, id=name + note, source=source, at=at)
+
+
+def gone(data: Event, at: datetime) -> Event:
+    """What a side says of a meeting that was deleted there: little more than its id."""
+    there = data["provenance"]
+    left = {"provenance": {k: there[k] for k in ("provider", "user", "calendar", "id")} | {"updated": z(at)}}
+    return {**told(data, at, "deleted"), "data": left}
+
+
+# --- the story -------------------------------------------------------------------------------------------------------------------
+
+
+class Story:
+    """What was told so far, and the story's days."""
+
+    def __init__(self, today: date) -> None:
+        self.today = today
+        self._told: list[tuple[datetime, Event]] = []
+
+    def tell(self, event: Event, arrives: datetime | None = None) -> None:
+        """`event` arrived when it happened, or later."""
+        self._told.append((arrives or datetime.fromisoformat(event["time"]), event))
+
+    def events(self) -> list[Event]:
+        """Everything, in the order of arrival."""
+        return [event for _, event in sorted(self._told, key=lambda pair: pair[0])]
+
+    def at(self, day: int, hour: int = 9, minute: int = 0) -> datetime:
+        """An instant, `day` days from today."""
+        return datetime.combine(self.today + timedelta(days=day), time(hour, minute), UTC)
+
+    def on(self, workday: int, hour: int = 0, minute: int = 0) -> datetime:
+        """A local time, so many working days from today (0: today, or Monday)."""
+        found = self.today
+        while found.weekday() > 4:
+            found += timedelta(days=1)
+        for _ in range(abs(workday)):
+            found += timedelta(days=1 if workday > 0 else -1)
+            while found.weekday() > 4:
+                found += timedelta(days=1 if workday > 0 else -1)
+        return datetime.combine(found, time(hour, minute))
+
+    def weekday(self, number: int, week: int, hour: int, minute: int = 0) -> datetime:
+        """A local time on a day (Monday is 0) of the week that is `week` weeks from this one."""
+        monday = self.today - timedelta(days=self.today.weekday())
+        return datetime.combine(monday + timedelta(days=number, weeks=week), time(hour, minute))
+
+    def mailbox(self, user: User) -> list[str]:
+        """The ids that a user's calendar told of so far, those of single occurrences left out."""
+        seen = [e["data"]["provenance"] for _, e in self._told if e["data"].get("side") == "calendar"]
+        return list(dict.fromkeys(p["id"] for p in seen if p["user"] == user.id and p["originalStart"] is None))
+
+
+def day(today: date) -> list[Event]:
+    """The source events of the demo, in the order in which they arrived, told up to the midnight that begins `today`."""
+    story = Story(today)
+    for scene in SCENES:
+        scene(story)
+    return story.events()
+
+
+def missing() -> str:
+    """The provider's id of Ben's lunch with Bo, which is in no timeline: he made it while his calendar was disconnected."""
+    return provider_id("google", "lunch in the gap")
+
+
+# --- scenes: people and calendars -------------------------------------------------------------------------------------------------
+
+
+def settings_and_users(s: Story) -> None:
+    """The account as it is set up, and its clock."""
+    never = {"addresses": [_COUNSEL.email], "domains": ["talent.example"]}
+    whole = {"domains": ["acme.example"], "never_log": never, "policy": {"series": {"before_days": 365, "after_days": 120}}}
+    s.tell(_envelope("account.configured", ACCOUNT, whole, id="settings:1", source="settings", at=s.at(-50, 7)))
+    for user in USERS:
+        data = {"email": user.email, "aliases": [f"{_ascii(user.first)}.{_ascii(user.last)}@{user.domain}"]}
+        s.tell(_envelope("user.added", user.id, data, id=f"user:{user.id}:1", source="crm/hubspot/users", at=s.at(-50, 8)))
+    for day_, arrives in ((CONNECTED, None), (0, s.at(-1, 23, 59)), (-1, s.at(-1, 23, 59))):  # yesterday's arrives last: stale
+        at = s.at(day_, 0)
+        tick = f"tick:{z(at)}"
+        s.tell(_envelope("clock.ticked", ACCOUNT, {"at": z(at)}, id=tick, source="clock", at=at), arrives)
+
+
+def _said_of(contact: str, verb: str, data: Event, at: datetime, note: str = "") -> Event:
+    return _envelope(f"contact.{verb}", contact, data, id=f"contact:{contact}:{millis(at)}{note}", source="crm/hubspot/contacts", at=at)
+
+
+def contacts(s: Story) -> None:
+    """The CRM's contacts: one comes late, one is told twice, one is deleted and restored, two are merged, one is erased."""
+    for n, one in enumerate(CONTACTS):
+        at = s.at(-10, 14) if one is _DEE else s.at(-49, 8, n % 60)
+        s.tell(_said_of(one.id, "created", {"email": one.email, "name": one.name, "company": one.firm.name}, at))
+    for id, guest in ((DUPLICATE_BO, _OLD_BO), (VIKTOR, _VIKTOR)):
+        s.tell(_said_of(id, "created", {"email": guest.email, "name": guest.name, "company": "Client Kontor"}, s.at(-48)))
+    cy = {"email": _CY.email, "name": _CY.name, "company": "Buyer & Sons Ltd"}
+    s.tell(_said_of(_CY.id, "updated", cy, s.at(-30, 10), ":webhook"))
+    s.tell(_said_of(_CY.id, "updated", cy, s.at(-30, 10), ":poll"), s.at(-30, 10, 5))  # the same change by another way
+    s.tell(_said_of(_CY.id, "updated", {**cy, "company": "Buyer and Sons"}, s.at(-31)), s.at(-29))  # an older one, late
+    left = CONTACTS[20]
+    s.tell(_said_of(left.id, "deleted", {}, s.at(-14, 11)))
+    s.tell(_said_of(left.id, "created", {"email": left.email, "name": left.name, "company": left.firm.name}, s.at(-13, 9)))
+    s.tell(_said_of(BO, "merged", {"merged": [DUPLICATE_BO], "email": _BO.email, "name": _BO.name}, s.at(-6, 15)))
+    s.tell(_said_of(VIKTOR, "erased", {}, s.at(-4, 10)))
+
+
+def _connection(user: User, verb: str, at: datetime, provider: str | None = None, **data: Any) -> Event:
+    named = provider or user.provider
+    whole = {"provider": named, "at": z(at), **data}
+    return _envelope(f"connection.{verb}", user.id, whole, id=f"{named}:{user.id}:{verb}:{millis(at)}", source="connections", at=at)
+
+
+def connections(s: Story) -> None:
+    """Eleven calendars: one in two stretches, one switched, one refused, one renewed, one that lost its authorisation."""
+
+    def on(user: User, at: datetime, provider: str | None = None) -> None:
+        s.tell(_connection(user, "activated", at, provider, calendar=user.email, address=user.email))
+
+    for n, user in enumerate(USERS[:-1]):
+        on(user, s.at(CONNECTED, 8, n), "google" if user is ELENA else None)
+    on(ANA, s.at(-15, 8))
+    on(DARIO, s.at(-18, 9), "office365")
+    s.tell(_connection(BEN, "disconnected", s.at(OFFLINE, 17), reason="asked by the user"))
+    on(BEN, s.at(ONLINE, 8))
+    s.tell(_connection(ELENA, "disconnected", s.at(SWITCHED, 9), "google", reason="asked by the user"))
+    on(ELENA, s.at(SWITCHED, 9, 30))
+    s.tell(_connection(FARID, "deauthorised", s.at(LOST, 6), reason="access was withdrawn"))
+
+
+# --- scenes: ordinary weeks --------------------------------------------------------------------------------------------------------
+
+_AGENDA = (
+    ("Discovery call: {firm}", "PT30M", "link"),
+    ("Product demo for {firm}", "PT1H", "link"),
+    ("Pricing walk-through with {first}", "PT45M", "link"),
+    ("Pilot kick-off: {firm}", "PT1H", "room"),
+    ("Contract questions, {first}", "PT30M", "link"),
+    ("Roadmap preview for {firm}", "PT1H", "link"),
+    ("Onboarding {firm}: first steps", "PT1H30M", "office"),
+    ("Renewal talk: {firm}", "PT45M", "room"),
+    ("Lunch with {first}", "PT1H30M", "table"),
+    ("Security review with {firm}", "PT1H", "link"),
+    ("Visit to {firm}", "PT2H", "office"),
+)
+_HOURS = ((9, 0), (9, 30), (10, 0), (13, 30), (14, 0), (15, 0), (16, 0))
+MEETINGS_EACH = 29
+"""Ordinary meetings of a user, one every other working day."""
+
+FIRST_WORKDAY = -31
+
+
+def _place(kind: str, firm: Firm, n: int) -> Event:
+    match kind:
+        case "link":
+            return {"conferenceUrl": f"https://meet.acme.example/{provider_id('google', f'{firm.domain} {n}')[:8]}"}
+        case "office":
+            return {"location": firm.office}
+        case "table":
+            return {"location": ("Café Lorrain", "The Anchor", "Trattoria Nonna", "Bistro 19")[n % 4]}
+    return {"location": f"Room {1 + n % 6}"}
+
+
+def _created(s: Story, start: datetime, u: int, k: int) -> datetime:
+    """Some days before it is held, after the calendar was connected and before the story ends."""
+    lead = start.replace(tzinfo=UTC) - timedelta(days=3 + (u * 5 + k) % 9, minutes=(u * 11 + k * 17) % 240)
+    return min(max(lead, s.at(CONNECTED + 1, 9, (u * 5 + k) % 60)), s.at(-3 - (u + k) % 8, 8 + k % 8, (u * 7 + k) % 60))
+
+
+def _reaches(user: User, at: datetime, s: Story) -> datetime | None:
+    """When something that happened in a user's calendar reaches us; None if it never does."""
+    if user is FARID and at >= s.at(LOST, 6):
+        return None
+    return s.at(ONLINE, 8, 5) if user is BEN and s.at(OFFLINE, 17) <= at < s.at(ONLINE, 8, 5) else at
+
+
+def ordinary_weeks(s: Story) -> None:
+    """What salespeople do all day."""
+    for u in range(len(USERS) - 1):
+        for k in range(MEETINGS_EACH):
+            _ordinary(s, u, k)
+
+
+def _ordinary(s: Story, u: int, k: int) -> None:
+    user, contact, colleague = USERS[u], _CUSTOMERS[(u * 17 + k * 5) % len(_CUSTOMERS)], _companion(u, k)
+    hour, minute = _HOURS[(u + k * 3) % len(_HOURS)]
+    start = s.on(FIRST_WORKDAY + 2 * k, hour, minute)
+    created = _created(s, start, u, k)
+    title, lasts, place = _AGENDA[(u * 3 + k) % len(_AGENDA)]
+    known = (u * 5 + k) % 13 != 4  # now and then nobody whom the CRM knows
+    guest = as_guest(contact) if known else Guest(f"{_ascii(contact.last)}@nobody.example", contact.last)
+    data = in_calendar(
+        user,
+        f"ordinary {user.id} {k}",
+        created,
+        start,
+        title.format(firm=contact.firm.name, first=contact.first),
+        guest,
+        *([as_guest(colleague)] if colleague else ()),
+        provenance={"provider": "google"} if user is ELENA and created < s.at(SWITCHED, 9) else None,
+        duration=lasts,
+        timeZone=contact.firm.zone if k % 7 == 3 else user.zone,
+        **_place(place, contact.firm, k),
+    )
+    _tell_of(s, user, told(data, created, "created"))
+    if colleague:
+        _tell_of(s, colleague, told(seen_by(data, colleague), created + timedelta(minutes=2), "created"))
+    if user is not ELENA:  # hers from before the switch are in a calendar that nobody reads any more
+        for event in _second_word(u * 7 + k * 3, data, contact, created + timedelta(hours=5 + k % 30)):
+            _tell_of(s, user, event)
+
+
+def _companion(u: int, k: int) -> User | None:
+    """A colleague who comes along, and has a copy of the meeting in his mailbox."""
+    colleague = USERS[(u + 2) % 11]
+    return colleague if (u + k) % 9 == 5 and colleague not in (ELENA, FARID, BEN) and USERS[u] is not ELENA else None
+
+
+def _tell_of(s: Story, user: User, event: Event) -> None:
+    """Something happened in a user's calendar; it reaches us when that calendar is read."""
+    at = datetime.fromisoformat(event["time"])
+    if user is FARID and at >= s.at(LOST, 6):
+        return
+    offline = user is BEN and s.at(OFFLINE, 17) <= at < s.at(ONLINE, 8, 5)
+    s.tell(event, s.at(ONLINE, 8, 5) if offline else at)
+
+
+def _second_word(kind: int, data: Event, contact: Contact, at: datetime) -> list[Event]:
+    """What becomes of a meeting after it was made: mostly nothing."""
+    match kind % 16:
+        case 0 | 1 | 2:
+            return [told(data, at, **_answered(data, "accepted"))]
+        case 3:
+            moved = datetime.fromisoformat(data["start"]) + timedelta(minutes=30)
+            return [told(data, at, start=moved.isoformat(), **_answered(data, "accepted"))]
+        case 4:
+            return [told(data, at, status="cancelled")]
+        case 5:
+            return [gone(data, at)]
+        case 6:
+            return [told(data, at, title=f"{data['title']} (2)", **_answered(data, "tentative"))]
+        case 7:
+            return [told(data, at, **_answered(data, "declined"))]
+        case 8:
+            return [told(_synced(data, contact, at), at, "created")]
+    return []
+
+
+def _answered(data: Event, answer: str) -> Event:
+    """The participants, all guests having given this answer."""
+    people = data["participants"].items()
+    return {"participants": {n: one if "owner" in one["roles"] else {**one, "participationStatus": answer} for n, one in people}}
+
+
+def _synced(data: Event, contact: Contact, at: datetime) -> Event:
+    """The row that HubSpot's own calendar sync makes of a calendar's meeting."""
+    there = data["provenance"]
+    seen = {
+        **there,
+        "provider": "hubspot",
+        "calendar": "meetings",
+        "id": str(7_000_000_000 + int(provider_id("google", there["icalUid"]), 16) % 10**9),
+        "origin": "native-sync",
+        "created": z(at),
+    }
+    return {**data, "side": "crm", "provenance": seen, "associations": {**data["associations"], "contacts": [contact.id]}}
+
+
+# --- scenes: series ------------------------------------------------------------------------------------------------------------------
+
+_SERIES = (
+    # who, with which contact, what, rule, weekday (Monday is 0), hour
+    (BEN, 1, "Weekly check-in with Cy", "FREQ=WEEKLY;BYDAY=MO", 0, 11),
+    (CHLOE, 4, "Point hebdo Oakline", "FREQ=WEEKLY;BYDAY=WE", 2, 11),
+    (DARIO, 13, "Tessera steering", "FREQ=WEEKLY;INTERVAL=2;BYDAY=TH", 3, 11),
+    (HENRIK, 11, "Alder stand-up", "FREQ=WEEKLY;BYDAY=TU,TH", 1, 8),
+    (IRIS, 12, "Straits Foods weekly", "FREQ=WEEKLY;BYDAY=FR", 4, 11),
+    (JONAS, 7, "Fernweh Jour fixe", "FREQ=WEEKLY;BYDAY=TH", 3, 11),
+    (KATE, 8, "Paperlane check-in", "FREQ=WEEKLY;BYDAY=WE", 2, 11),
+    (KATE, 9, "Copperfield monthly review", "FREQ=MONTHLY;BYDAY=1MO", 0, 12),
+)
+
+
+def series(s: Story) -> None:
+    """Weekly and monthly ones; one of them is to end sooner than it was."""
+    for n, (user, contact, title, rule, weekday, hour) in enumerate(_SERIES):
+        first = s.weekday(weekday, -5, hour)
+        guest = as_guest(CONTACTS[contact], "accepted")
+        data = in_calendar(user, f"series {n}", s.at(-43, 9, n), first, title, guest, duration="PT30M", recurrenceRules=[rule])
+        s.tell(told(data, s.at(-43, 9, n), "created"))
+    first = s.weekday(4, -5, 14)
+    data = in_calendar(
+        GRACE, "ending", s.at(-43, 10), first, "Northgate pilot sync", as_guest(CONTACTS[5]), recurrenceRules=["FREQ=WEEKLY"]
+    )
+    s.tell(told(data, s.at(-43, 10), "created"))
+    last = f"{s.weekday(4, 1, 23):%Y%m%d}T235959Z"
+    s.tell(told(data, s.at(-7, 16), recurrenceRules=[f"FREQ=WEEKLY;UNTIL={last}"]))
+
+
+def check_in_with_bo(s: Story) -> None:
+    """Ana's Tuesdays with Bo: one was cancelled, the next is moved to Wednesday."""
+    data = in_calendar(
+        ANA, "check-in", s.at(-43, 8), s.weekday(1, -5, 10), "Weekly check-in with Bo", as_guest(_BO, "accepted"),
+        duration="PT30M", recurrenceRules=["FREQ=WEEKLY;BYDAY=TU"], conferenceUrl="https://meet.acme.example/bo-ana",
+    )  # fmt: skip
+    s.tell(told(data, s.at(-43, 8), "created"))
+    s.tell(told(occurrence(data, s.weekday(1, -1, 10), status="cancelled"), s.at(-15, 10)))
+    s.tell(told(occurrence(data, s.weekday(1, 1, 10), s.weekday(2, 1, 14)), s.at(-2, 11)))
+
+
+# --- scenes: from the CRM -------------------------------------------------------------------------------------------------------------
+
+
+def _scheduled(s: Story, row: Event, user: User, at: datetime) -> Event:
+    """A row, our entry in the owner's calendar, and the provider's word that it was written. Returns the entry."""
+    entry = written(row, user, at + timedelta(seconds=4))
+    s.tell(told(row, at, "created"))
+    done = {"meeting": meeting_id(row), "provider": user.provider, "id": entry["provenance"]["id"]}
+    id = f"create:{row['provenance']['id']}"
+    s.tell(_envelope("delivery.confirmed", id, done, id=f"{id}:confirmed", source="deliveries", at=at + timedelta(seconds=4)))
+    s.tell(told(entry, at + timedelta(seconds=4), "created"), at + timedelta(seconds=6))
+    return entry
+
+
+def changed_on_both_sides(s: Story) -> None:
+    """Scheduled in the CRM, written to Ana's calendar, then moved about on both sides; a resync tells of our entry again."""
+    at = s.at(-8, 10)
+    row = in_crm(
+        "9001", ANA, at, s.on(4, 15), "Proposal review", as_guest(_BO), contacts=(BO,), companies=("4001",), deals=("88001",), location="Room 4"
+    )  # fmt: skip
+    entry = _scheduled(s, row, ANA, at)
+    s.tell(told(entry, at + timedelta(seconds=4), "created", ":resync"), s.at(-7, 3))
+    s.tell(told(row, s.at(-3, 9), location=_BO.firm.office))
+    guests = {"participants": _people(as_guest(ANA, "accepted"), (as_guest(_BO, "accepted"), as_guest(CONTACTS[15])))}
+    s.tell(told(entry, s.at(-3, 11), title="Proposal review, with Maja", location="Room 2", **guests))
+
+
+def deleted_in_the_crm(s: Story) -> None:
+    """One deleted in the CRM and changed in the calendar afterwards; one deleted and restored."""
+    row = in_crm("9002", ANA, s.at(-10), s.on(5, 11), "Budget call", as_guest(_BO), contacts=(BO,), deals=("88001",))
+    entry = _scheduled(s, row, ANA, s.at(-10))
+    s.tell(gone(row, s.at(-6, 12)))
+    s.tell(told(entry, s.at(-5, 9), start=s.on(5, 12).isoformat()))
+    row = in_crm("9003", KATE, s.at(-9, 15), s.on(7, 10), "Pilot decision", as_guest(_BO), contacts=(BO,), timeZone="Europe/Stockholm")
+    _scheduled(s, row, KATE, s.at(-9, 15))
+    s.tell(gone(row, s.at(-7, 15)))
+    s.tell(told(row, s.at(-6, 10), "restored"))
+
+
+def without_a_calendar(s: Story) -> None:
+    """Luis has none connected: what he schedules is in the timeline all the same. Another's is cancelled in the CRM."""
+    row = in_crm("9004", LUIS, s.at(-8, 16), s.on(8, 11), "Partner introduction", as_guest(_BO), contacts=(BO,), companies=("4001",))
+    s.tell(told(row, s.at(-8, 16), "created"))
+    s.tell(told(row, s.at(-4, 16), location="210 Water St, New York"))
+    for n, contact in enumerate(CONTACTS[30:38]):
+        at = s.at(-20 + n, 13, n)
+        row = in_crm(
+            f"91{n:02}", LUIS, at, s.on(-12 + 3 * n, 14), f"Partner call: {contact.firm.name}", contacts=(contact.id,), deals=(f"8810{n}",)
+        )
+        s.tell(told(row, at, "created"))
+    row = in_crm("9005", GRACE, s.at(-13), s.on(2, 9, 30), "Reference call", as_guest(CONTACTS[5]), contacts=(CONTACTS[5].id,))
+    _scheduled(s, row, GRACE, s.at(-13))
+    s.tell(told(row, s.at(-3, 14), status="cancelled"))
+
+
+def booked(s: Story) -> None:
+    """Two meetings booked on scheduling pages: by Bo, told by the CRM first; by Cy, told by the calendar first."""
+    for n, (user, contact, title) in enumerate(((KATE, _BO, "Intro to onboarding"), (GRACE, _CY, "Pricing questions"))):
+        at = s.at(-5, 13 + n)
+        row = in_crm(f"920{n}", user, at, s.on(2 + n, 15), f"{title} ({contact.name})", contacts=(contact.id,), origin="booking")
+        entry = in_calendar(
+            user, f"booked {n}", at + timedelta(seconds=40), s.on(2 + n, 15), f"{title} ({contact.name})", as_guest(contact, "accepted")
+        )
+        later = at + timedelta(minutes=2)
+        s.tell(told(row, at, "created"), later if n else at)
+        s.tell(told(entry, at + timedelta(seconds=40), "created"))
+
+
+def synced_by_hubspot(s: Story) -> None:
+    """A row of HubSpot's own sync for a meeting that no calendar told us of."""
+    at = s.at(-11, 12)
+    row = in_crm(
+        "9300",
+        HENRIK,
+        at,
+        s.on(1, 10),
+        "Contract signing",
+        as_guest(_CY),
+        contacts=(_CY.id,),
+        uid="k77@office365.example",
+        origin="native-sync",
+    )
+    s.tell(told(row, at, "created"))
+
+
+# --- scenes: from the calendars ----------------------------------------------------------------------------------------------------------
+
+
+def several_mailboxes(s: Story) -> None:
+    """One meeting in several mailboxes: a Graph organiser and a Google guest, a copy without details, a copy removed."""
+    data = in_calendar(
+        GRACE, "questionnaire", s.at(-19), s.on(-3, 14), "Security questionnaire", as_guest(_BO, "accepted"), as_guest(ANA, "accepted"),
+        conferenceUrl="https://meet.acme.example/security",
+    )  # fmt: skip
+    s.tell(told(data, s.at(-19), "created"))
+    s.tell(told(seen_by(data, ANA), s.at(-19, 9, 2), "created"))
+    s.tell(told(_synced(data, _BO, s.at(-19, 9, 20)), s.at(-19, 9, 20), "created"))
+    newer = told(data, s.at(-17), title="Security questionnaire, part 1")
+    older = told(data, s.at(-18), title="Security questionaire")
+    s.tell(newer)
+    s.tell(older, s.at(-16))  # on its way for two days
+    data = in_calendar(
+        KATE, "walk-through", s.at(-9, 15), s.on(3, 9), "Copperfield walk-through", as_guest(CONTACTS[9]), as_guest(IRIS), as_guest(HENRIK)
+    )
+    s.tell(told(data, s.at(-9, 15), "created"))
+    hidden = seen_by(data, IRIS, detailsHidden=True)
+    s.tell(told({**hidden, "title": "Busy", "participants": {}}, s.at(-9, 15, 1), "created"))
+    copy = seen_by(data, HENRIK)
+    s.tell(told(copy, s.at(-9, 15, 2), "created"))
+    s.tell(gone(copy, s.at(-8, 7)))
+
+
+def bo_in_calendars(s: Story) -> None:
+    """The rest of Bo's meetings: a visit over two days, a cancelled call, one under his old address."""
+    visit = in_calendar(
+        CHLOE, "visit", s.at(-9, 8), s.on(6), "On-site workshop at Client Kontor", as_guest(_BO, "accepted"), as_guest(CONTACTS[15]),
+        timeZone=None, showWithoutTime=True, duration="P2D", location=_BO.firm.office,
+    )  # fmt: skip
+    s.tell(told(visit, s.at(-9, 8), "created"))
+    call = in_calendar(ANA, "pricing", s.at(-12, 9), s.on(1, 16), "Pricing call", as_guest(_BO, "tentative"))
+    s.tell(told(call, s.at(-12, 9), "created"))
+    s.tell(gone(call, s.at(-2, 15)))
+    s.tell(
+        told(
+            in_calendar(
+                HENRIK, "old address", s.at(-20), s.on(-9, 10), "First demo", _OLD_BO, conferenceUrl="https://meet.acme.example/demo"
+            ),
+            s.at(-20),
+        )
+    )
+
+
+def late_contact(s: Story) -> None:
+    """Dee is no contact yet when Ana invites her; when the meeting changes next, she is."""
+    data = in_calendar(ANA, "dee", s.at(-12, 11), s.on(2, 11), "First talk with Dee", as_guest(_DEE))
+    s.tell(told(data, s.at(-12, 11), "created"))
+    s.tell(told(data, s.at(-9, 12), participants=_people(as_guest(ANA, "accepted"), (as_guest(_DEE, "accepted"),))))
+
+
+def switched_calendars(s: Story) -> None:
+    """Elena's meeting is told by Google, and after her switch by Office 365."""
+    data = in_calendar(
+        ELENA, "switch", s.at(-22), s.on(5, 10), "Quarterly review with Lukas", as_guest(CONTACTS[7]), provenance={"provider": "google"}
+    )
+    s.tell(told(data, s.at(-22), "created"))
+    s.tell(told(seen_by(data, ELENA), s.at(SWITCHED, 9, 45), "created"))
+
+
+# --- scenes: what is never logged -----------------------------------------------------------------------------------------------------------
+
+
+def out_of_the_window(s: Story) -> None:
+    """Made before the calendar was connected, or while it was not; in a second calendar; in one that was refused."""
+    old = in_calendar(KATE, "old", s.at(-60), s.on(2, 13), "Contract review", as_guest(CONTACTS[9], "accepted"))
+    s.tell(told(old, s.at(-60), "created"), s.at(CONNECTED, 9))
+    series_ = in_calendar(
+        HENRIK, "old series", s.at(-70), s.weekday(2, -9, 9), "Alder monthly", as_guest(CONTACTS[11]), recurrenceRules=["FREQ=WEEKLY"]
+    )
+    s.tell(told(series_, s.at(-70), "created"), s.at(CONNECTED, 9))
+    s.tell(told(occurrence(series_, s.weekday(2, -2, 9), s.weekday(3, -2, 9)), s.at(-20, 8)))
+    lunch = in_calendar(
+        BEN, "lunch in the gap", s.at(-14, 12), s.on(3, 12, 30), "Lunch with Bo", as_guest(_BO, "accepted"), location="The Anchor"
+    )
+    s.tell(told(lunch, s.at(-14, 12), "created"), s.at(ONLINE, 8, 10))
+    second = {"calendar": "offsites@acme.example", "primary": False}
+    s.tell(told(in_calendar(IRIS, "second", s.at(-6), s.on(9, 9), "Offsite planning", as_guest(CONTACTS[12]), provenance=second), s.at(-6)))
+    refused = in_calendar(
+        DARIO, "refused", s.at(-17), s.on(3, 16), "Tessera extra hour", as_guest(CONTACTS[13]), provenance={"provider": "office365"}
+    )
+    s.tell(told(refused, s.at(-17)))
+
+
+def among_ourselves(s: Story) -> None:
+    """Colleagues, whether users or not; a guest list with colleagues, a contact and people who are never to be logged."""
+    team = [as_guest(user) for user in (BEN, CHLOE, GRACE, LUIS)]
+    data = in_calendar(
+        ANA,
+        "stand-up",
+        s.at(-43, 7),
+        s.weekday(0, -5, 9),
+        "Sales stand-up",
+        *team,
+        _OFFICE,
+        duration="PT15M",
+        recurrenceRules=["FREQ=WEEKLY;BYDAY=MO,WE,FR"],
+    )
+    s.tell(told(data, s.at(-43, 7), "created"))
+    for minute, user in enumerate((BEN, CHLOE, GRACE), 1):
+        s.tell(told(seen_by(data, user), s.at(-43, 7, minute), "created"))
+    for n, user in enumerate(USERS[1:6]):
+        s.tell(
+            told(
+                in_calendar(
+                    ANA, f"one to one {n}", s.at(-30, 9, n), s.on(n + 1, 17), f"Ana / {user.first}", as_guest(user), duration="PT30M"
+                ),
+                s.at(-30, 9, n),
+            )
+        )
+    clauses = in_calendar(GRACE, "clauses", s.at(-8), s.on(4, 10), "Contract clauses", as_guest(_CY), _LEGAL, _COUNSEL)
+    s.tell(told(clauses, s.at(-8), "created"))
+    s.tell(told(in_calendar(CHLOE, "interview", s.at(-7), s.on(2, 17), "Interview", _RECRUITER), s.at(-7)))
+
+
+def private_ones(s: Story) -> None:
+    """Private from the start, and turned private later."""
+    s.tell(
+        told(in_calendar(CHLOE, "doctor", s.at(-6, 8), s.on(1, 8, 30), "Private", as_guest(CONTACTS[4]), privacy="private"), s.at(-6, 8))
+    )
+    data = in_calendar(IRIS, "turned", s.at(-15), s.on(6, 18), "Dinner with Wei", as_guest(CONTACTS[12]))
+    s.tell(told(data, s.at(-15), "created"))
+    s.tell(told(data, s.at(-13), privacy="secret"))
+
+
+def no_meetings(s: Story) -> None:
+    """Focus time and the like."""
+    kinds = ("focus", "out-of-office", "working-location", "birthday", "focus", "focus")
+    for n, (kind, user) in enumerate(zip(kinds, (ANA, JONAS, CHLOE, KATE, BEN, GRACE), strict=True)):
+        at = s.at(-11, 8, n)
+        s.tell(
+            told(
+                in_calendar(user, f"no meeting {n}", at, s.on(n - 2, 8), kind.replace("-", " ").capitalize(), kind=kind, participants={}),
+                at,
+                "created",
+            )
+        )
+
+
+def erased(s: Story) -> None:
+    """Viktor's meetings, of which one is told of again after his erasure."""
+    past = in_calendar(GRACE, "viktor 1", s.at(-25), s.on(-8, 10), "Intro with Viktor", _VIKTOR)
+    coming = in_calendar(GRACE, "viktor 2", s.at(-15, 10), s.on(5, 10), "Next steps with Viktor and Maja", _VIKTOR, as_guest(CONTACTS[15]))
+    s.tell(told(past, s.at(-25), "created"))
+    s.tell(told(coming, s.at(-15, 10), "created"))
+    s.tell(told(coming, s.at(-2, 10), location="Room 3"))
+
+
+# --- scenes: deliveries that are not news -----------------------------------------------------------------------------------------------------
+
+
+def listings(s: Story) -> None:
+    """What complete listings of three calendars held: Kate's lacks two, Jonas' nearly all, Henrik's was broken off."""
+    dropped = {provider_id("google", f"ordinary {KATE.id} {k}") for k in (25, 27)}
+    _listed(s, KATE, [id for id in s.mailbox(KATE) if id not in dropped], s.at(-1, 20))
+    _listed(s, JONAS, s.mailbox(JONAS)[:4], s.at(-1, 21))
+    _listed(s, HENRIK, s.mailbox(HENRIK)[:2], s.at(-1, 22), complete=False)
+
+
+def _listed(s: Story, user: User, ids: list[str], at: datetime, complete: bool = True) -> None:
+    seen = {"provider": user.provider, "user": user.id, "calendar": user.email}
+    data = {"provenance": seen, "ids": ids, "complete": complete, "from": z(s.at(-60)), "to": z(s.at(60))}
+    source = f"calendars/{user.provider}/{user.email}"
+    s.tell(_envelope("calendar.listed", user.email, data, id=f"listing:{user.id}:{millis(at)}", source=source, at=at))
+
+
+def delivered_twice(s: Story) -> None:
+    """The transport repeats itself; a full resync tells again what is known, under new names."""
+    data = in_calendar(FARID, "twice", s.at(-30), s.on(-14, 10), "Demo for Solvia", as_guest(CONTACTS[6]))
+    event = told(data, s.at(-30), "created")
+    for minute in (0, 1, 30):
+        s.tell(event, s.at(-30, 9, minute))
+    s.tell(told(data, s.at(-30), "created", ":resync"), s.at(-28))
+    outside = gone(data, s.at(-10))
+    window = {"from": z(s.at(-3)), "to": z(s.at(30))}  # the meeting was before it, and only left the window that is read
+    s.tell({**outside, "data": {**outside["data"], **window}})
+
+
+def malformed(s: Story) -> None:
+    """Two events that nobody can read. They are refused at the door, and harm nobody else."""
+    data = in_calendar(HENRIK, "malformed", s.at(-6), s.on(3), "Backwards", as_guest(_CY), duration="-PT1H", timeZone="Europe/Atlantis")
+    s.tell(told(data, s.at(-6)))
+    event = told(data, s.at(-5))
+    s.tell({**event, "type": "rendezvous.meeting.postponed.v1"})
+
+
+SCENES: tuple[Callable[[Story], None], ...] = (
+    settings_and_users,
+    contacts,
+    connections,
+    ordinary_weeks,
+    series,
+    check_in_with_bo,
+    changed_on_both_sides,
+    deleted_in_the_crm,
+    without_a_calendar,
+    booked,
+    synced_by_hubspot,
+    several_mailboxes,
+    bo_in_calendars,
+    late_contact,
+    switched_calendars,
+    out_of_the_window,
+    among_ourselves,
+    private_ones,
+    no_meetings,
+    erased,
+    delivered_twice,
+    malformed,
+    listings,  # last: they say what the calendars held
+)
