@@ -104,7 +104,7 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
     changed = _changed(before.view, view)
     shown = changed or view != before.view
     out = settled.outside.get(copy.key)
-    content_free = _without_content(seen) if out is not None and not _may_count(copy, around) else seen
+    content_free = _without_content(seen) if out is not None and not _may_count(copy, copies, around) else seen
     kind = _kind(before.view, view, changed)
     event = kind(
         account=meeting.account,
@@ -123,8 +123,11 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
     return Learned(event, decisions, evolve(before, event))
 
 
-def _may_count(copy: Sighting, around: Surroundings) -> bool:
-    """Could a copy that does not count yet count by what is learned later (a switched provider's earlier meeting)?"""
+def _may_count(copy: Sighting, copies: dict[str, Sighting], around: Surroundings) -> bool:
+    """Could a copy that does not count yet count by what is learned later? An occurrence whose series is not known yet, and the
+    earlier meeting of a user who switched his provider."""
+    if copy.series is not None and not any(o.id == copy.series and o.user == copy.user for o in copies.values()):
+        return True
     return copy.created is not None and around.connection(copy.user or "").created_within_any(copy.created)
 
 

@@ -34,7 +34,7 @@ GENERAL: dict[Rule, str] = {
     Rule.THREE_WAY: "It was changed in the CRM and in the calendar.",
     Rule.SAME_MEETING: "It is a meeting that is known from another place already.",
     Rule.MASS_DELETE: "A listing of the calendar would have removed unusually many meetings.",
-    Rule.ERASED: "{who} was erased at their own wish, and nothing of them is kept.",
+    Rule.ERASED: "{who} was erased, and nothing of them is kept.",
     Rule.RECORDED: "It was taken down as it was told.",
     Rule.MALFORMED: "What was sent could not be read.",
 }

@@ -227,17 +227,34 @@ def _of_series(series: str, original: str, provider: str, uid: str | None) -> Ev
 
 
 def occurrence(
-    original: str, revision: float = 1, *, series: str = "s1", id: str | None = None, start: str | None = None, uid: str | None = None,
-    provider: str = "google", provenance: Event | None = None, **fields: Any,
+    original: str,
+    revision: float = 1,
+    *,
+    series: str = "s1",
+    id: str | None = None,
+    start: str | None = None,
+    uid: str | None = None,
+    provider: str = "google",
+    provenance: Event | None = None,
+    **fields: Any,
 ) -> Event:
-    """One occurrence of a series, told by itself. `original` is its original start in UTC; it starts then, unless `start` (in
+    """One occurrence of a series, told by itself. `original` is its original start; it starts then, unless `start` (local, in
     Paris) says otherwise."""
     told = _of_series(series, original, provider, uid) | (provenance or {})
     here = start or datetime.fromisoformat(original).astimezone(ZoneInfo("Europe/Paris")).replace(tzinfo=None).isoformat()
-    return meeting(id or f"{series}_{original[:10]}", revision, provider=provider, provenance=told, **{"title": "Weekly", "start": here, **fields})
+    said = {"title": "Weekly", "start": here, **fields}
+    return meeting(id or f"{series}_{original[:10]}", revision, provider=provider, provenance=told, **said)
 
 
-def occurrence_deleted(original: str, revision: float = 1, *, series: str = "s1", id: str | None = None, uid: str | None = None,
-                       provider: str = "google", user: str = "501") -> Event:
+def occurrence_deleted(
+    original: str,
+    revision: float = 1,
+    *,
+    series: str = "s1",
+    id: str | None = None,
+    uid: str | None = None,
+    provider: str = "google",
+    user: str = "501",
+) -> Event:
     """A tombstone of one occurrence of a series."""
     return deleted(id or f"{series}_{original[:10]}", revision, user=user, provider=provider, **_of_series(series, original, provider, uid))

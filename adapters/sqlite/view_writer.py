@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -97,13 +98,15 @@ def marks(account: str, meetings: Iterable[str]) -> str:
     return _json([_mark_of(account, meeting) for meeting in meetings]).decode()
 
 
+# Remembered: a meeting is looked up before it is folded, written after it, and named by the decision that follows.
+@lru_cache(maxsize=16_384)
 def _mark_of(account: str, meeting: str) -> int:
     return digest(account, meeting)
 
 
 def decided(account: str, column: str, value: str) -> int:
-    """What `decided` finds decisions by."""
-    return digest(account, column, value)
+    """What `decided` finds decisions by: event, subject or meeting."""
+    return _mark_of(account, value) if column == "meeting" else digest(account, column, value)
 
 
 class Writer:
@@ -236,11 +239,11 @@ class _Batch:
 
     def _delete(self, account: str, where: str, id_: int) -> list[_Full]:
         """Delete versions; returns the entries that were current."""
-        statement = f"SELECT {COLUMNS} FROM {_JOINED} WHERE {where} AND v.body IS NOT NULL"  # noqa: S608 - constants
+        statement = f"SELECT {COLUMNS} FROM {_JOINED} WHERE {where} AND v.body IS NOT NULL"  # noqa: S608 - constants only
         rows = self._connection.execute(statement, (id_,)).fetchall()
         if rows:
             self.unclean = TO_VACUUM
-            self._connection.execute(f"DELETE FROM versions AS v WHERE {where} AND v.body IS NOT NULL", (id_,))  # noqa: S608 - constants
+            self._connection.execute(f"DELETE FROM versions AS v WHERE {where} AND v.body IS NOT NULL", (id_,))  # noqa: S608 - constants only
         return [(account, row[0], row[1], row[2]) for row in rows if row[9] is None]
 
     def _scrub(self) -> None:
@@ -253,7 +256,7 @@ class _Batch:
     def _scrub_entries(self, account: str, erased: frozenset[str]) -> None:
         named = " OR ".join("instr(v.people, ?)" for _ in erased)
         rows = self._connection.execute(
-            f"SELECT v.id, v.timeline, {COLUMNS} FROM timelines t CROSS JOIN versions v ON v.timeline = t.id "  # noqa: S608 - constants
+            f"SELECT v.id, v.timeline, {COLUMNS} FROM timelines t CROSS JOIN versions v ON v.timeline = t.id "  # noqa: S608 - constants only
             f"JOIN meetings m ON m.id = v.meeting WHERE t.account = ? AND v.body IS NOT NULL AND ({named})",
             (self._account(account), *erased),
         ).fetchall()
@@ -267,7 +270,7 @@ class _Batch:
     def _scrub_meetings(self, account: str, erased: frozenset[str]) -> None:
         named = " OR ".join("instr(m.body, CAST(? AS BLOB))" for _ in erased)
         rows = self._connection.execute(
-            f"SELECT m.id, m.meeting, m.into_, m.position, m.series_to, m.view, m.body FROM meetings m WHERE m.account = ? AND ({named})",  # noqa: S608 - constants
+            f"SELECT m.id, m.meeting, m.into_, m.position, m.series_to, m.view, m.body FROM meetings m WHERE m.account = ? AND ({named})",  # noqa: S608 - constants only
             (self._account(account), *erased),
         ).fetchall()
         for id_, *row in rows:
@@ -277,7 +280,7 @@ class _Batch:
 
     def _scrub_contacts(self, account: str, erased: frozenset[str]) -> None:
         rows = self._connection.execute(
-            f"SELECT id, contact, key, state, into_, body FROM contacts WHERE account = ? AND key IN ({', '.join('?' * len(erased))})",  # noqa: S608 - constants
+            f"SELECT id, contact, key, state, into_, body FROM contacts WHERE account = ? AND key IN ({', '.join('?' * len(erased))})",  # noqa: S608 - constants only
             (self._account(account), *erased),
         ).fetchall()
         for id_, *row in rows:

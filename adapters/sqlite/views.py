@@ -39,10 +39,11 @@ _REST = 10
 # All statements are put together from constants such as these; what is asked for is always a parameter.
 _ACCOUNT = "(SELECT id FROM accounts WHERE account = ?)"
 _MEETING = "SELECT m.meeting, m.into_, m.position, m.series_to, m.view, m.body FROM"
-_CONTACT = f"SELECT contact, key, state, into_, body FROM contacts WHERE account = {_ACCOUNT}"  # noqa: S608 - constants
+_CONTACT = f"SELECT contact, key, state, into_, body FROM contacts WHERE account = {_ACCOUNT}"  # noqa: S608 - constants only
 _JOINED = "versions v JOIN timelines t ON t.id = v.timeline JOIN meetings m ON m.id = v.meeting"
 # CROSS JOIN: in this order, from the few meetings asked for.
 _MARKED = "json_each(?) j CROSS JOIN meetings m ON m.mark = j.value"
+# A plus before a column keeps SQLite from choosing an index for the order of the answer rather than for finding it.
 _json = msgspec.json.Encoder().encode
 
 
@@ -79,7 +80,7 @@ class SqliteViews:
     def current(self, account: str, meetings: Iterable[str]) -> list[EntryRow]:
         """As promised."""
         statement = (
-            f"SELECT {COLUMNS} FROM {_MARKED} CROSS JOIN versions v ON v.meeting = m.id "  # noqa: S608 - constants
+            f"SELECT {COLUMNS} FROM {_MARKED} CROSS JOIN versions v ON v.meeting = m.id "  # noqa: S608 - constants only
             f"JOIN timelines t ON t.id = v.timeline WHERE m.account = {_ACCOUNT} AND v.recorded_to IS NULL AND v.body IS NOT NULL"
         )
         wanted = set(meetings)
@@ -88,7 +89,7 @@ class SqliteViews:
     def entries_of_contact(self, account: str, contact: str) -> list[EntryRow]:
         """As promised."""
         where = f"t.account = {_ACCOUNT} AND t.contact = ? AND v.recorded_to IS NULL"
-        return self._entries(account, f"SELECT {COLUMNS} FROM {_JOINED} WHERE {where}", (account, contact))  # noqa: S608 - constants
+        return self._entries(account, f"SELECT {COLUMNS} FROM {_JOINED} WHERE {where}", (account, contact))  # noqa: S608 - constants only
 
     def stored_meetings(self, account: str, meetings: Iterable[str]) -> dict[str, MeetingRow]:
         """As promised."""
@@ -105,32 +106,33 @@ class SqliteViews:
     def meetings_with(self, account: str, key: str) -> list[str]:
         """As promised. Looks at every entry of the account: people are named by no index, as only erasing asks for them."""
         in_entries = (
-            "SELECT m.meeting FROM timelines t CROSS JOIN versions v ON v.timeline = t.id JOIN meetings m ON m.id = v.meeting "  # noqa: S608 - constants
+            "SELECT m.meeting FROM timelines t CROSS JOIN versions v ON v.timeline = t.id JOIN meetings m ON m.id = v.meeting "  # noqa: S608 - constants only
             f"WHERE t.account = {_ACCOUNT} AND v.recorded_to IS NULL AND instr(v.people, ?)"
         )
-        in_views = f"SELECT m.meeting FROM meetings m WHERE m.account = {_ACCOUNT} AND instr(m.view, CAST(? AS BLOB))"  # noqa: S608 - constants
+        in_views = f"SELECT m.meeting FROM meetings m WHERE m.account = {_ACCOUNT} AND instr(m.view, CAST(? AS BLOB))"  # noqa: S608 - constants only
         return [row[0] for row in self._rows(f"{in_entries} UNION {in_views} ORDER BY 1", (account, key, account, key))]
 
     def stored_contacts(self, account: str, contacts: Iterable[str]) -> dict[str, ContactRow]:
         """As promised."""
-        statement = f"{_CONTACT} AND contact IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
+        statement = f"{_CONTACT} AND contact IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants only
         rows = self._rows(statement, (account, _json(list(contacts)).decode()))
         return {row[0]: ContactRow(account, *row) for row in rows}
 
     def contacts_merged_into(self, account: str, contact: str) -> list[ContactRow]:
         """As promised."""
-        return [ContactRow(account, *row) for row in self._rows(f"{_CONTACT} AND into_ = ? ORDER BY contact", (account, contact))]
+        return [ContactRow(account, *row) for row in self._rows(f"{_CONTACT} AND into_ = ? ORDER BY +contact", (account, contact))]
 
     def connections_of_calendars(self, account: str, calendars: Iterable[str]) -> list[ConnectionRow]:
         """As promised."""
         statement = (
-            f"SELECT user, body FROM connections WHERE account = {_ACCOUNT} AND calendar IN (SELECT value FROM json_each(?)) ORDER BY user"  # noqa: S608 - constants
+            "SELECT user, body FROM connections INDEXED BY connections_by_calendar "  # noqa: S608 - constants only
+            f"WHERE account = {_ACCOUNT} AND calendar IN (SELECT value FROM json_each(?)) ORDER BY +user"
         )
         return [ConnectionRow(account, *row) for row in self._rows(statement, (account, _json(list(calendars)).decode()))]
 
     def clock(self, account: str) -> ClockRow | None:
         """As promised."""
-        rows = self._rows(f"SELECT ticked, before_days, after_days FROM clocks WHERE account = {_ACCOUNT}", (account,))  # noqa: S608 - constants
+        rows = self._rows(f"SELECT ticked, before_days, after_days FROM clocks WHERE account = {_ACCOUNT}", (account,))  # noqa: S608 - constants only
         return ClockRow(account, *rows[0]) if rows else None
 
     # --- reading
@@ -146,12 +148,12 @@ class SqliteViews:
 
     def contacts_by_key(self, account: str, key: str) -> list[ContactRow]:
         """As promised."""
-        rows = self._rows(f"{_CONTACT} AND key = ? AND state = 'live' ORDER BY contact", (account, key))
+        rows = self._rows(f"{_CONTACT} AND key = ? AND state = 'live' ORDER BY +contact", (account, key))
         return [ContactRow(account, *row) for row in rows]
 
     def entries(self, account: str, contact: str, page: Page) -> list[EntryHit]:
         """As promised."""
-        timeline = self._rows(f"SELECT id, longest FROM timelines WHERE account = {_ACCOUNT} AND contact = ?", (account, contact))  # noqa: S608 - constants
+        timeline = self._rows(f"SELECT id, longest FROM timelines WHERE account = {_ACCOUNT} AND contact = ?", (account, contact))  # noqa: S608 - constants only
         if not timeline:
             return []
         statement = _page(
@@ -167,7 +169,7 @@ class SqliteViews:
     def entry_version(self, account: str, contact: str) -> int:
         """As promised."""
         statement = (
-            "SELECT max(touched, coalesce((SELECT max(id) FROM versions WHERE timeline = timelines.id), 0)) "  # noqa: S608 - constants
+            "SELECT max(touched, coalesce((SELECT max(id) FROM versions WHERE timeline = timelines.id), 0)) "  # noqa: S608 - constants only
             f"FROM timelines WHERE account = {_ACCOUNT} AND contact = ?"
         )
         rows = self._rows(statement, (account, contact))
@@ -189,35 +191,31 @@ class SqliteViews:
     ) -> list[DecisionRow]:
         """As promised."""
         about = {"event": event, "meeting": meeting, "subject": subject}
-        named = {column: value for column, value in about.items() if value is not None}
-        statement = "SELECT d.position, d.event, d.subject, d.meeting, d.recorded_at, d.body FROM "
-        parameters: list[object] = []
-        if named:
-            column, value = next(iter(named.items()))
-            statement += "decided i CROSS JOIN decisions d ON d.position = i.position WHERE i.mark = ? AND i.position > ?"
-            parameters = [decided(account, column, value), after]
+        asked = {column: value for column, value in about.items() if value is not None}
+        statement, place, marks_ = "SELECT d.position, d.event, d.subject, d.meeting, d.recorded_at, d.body FROM ", "d.position", []
+        if asked:
+            statement += "decided i CROSS JOIN decisions d ON d.position = i.position WHERE i.mark = ? AND "
+            place, marks_ = "i.position", [decided(account, *next(iter(asked.items())))]
         else:
-            statement += "decisions d WHERE d.position > ?"
-            parameters = [after]
-        statement += f" AND d.account = {_ACCOUNT}" + "".join(f" AND d.{column} = ?" for column in named) + " ORDER BY d.position LIMIT ?"
-        rows = self._rows(statement, (*parameters, account, *named.values(), limit))
+            statement += "decisions d WHERE "
+        statement += f"{place} > ? AND d.account = {_ACCOUNT}" + "".join(f" AND d.{column} = ?" for column in asked)
+        rows = self._rows(f"{statement} ORDER BY {place} LIMIT ?", (*marks_, after, account, *asked.values(), limit))
         return [DecisionRow(account, *row) for row in rows]
 
     def connections(self, account: str) -> list[ConnectionRow]:
         """As promised."""
-        rows = self._rows(f"SELECT user, body FROM connections WHERE account = {_ACCOUNT} ORDER BY user", (account,))  # noqa: S608 - constants
+        rows = self._rows(f"SELECT user, body FROM connections WHERE account = {_ACCOUNT} ORDER BY user", (account,))  # noqa: S608 - constants only
         return [ConnectionRow(account, *row) for row in rows]
 
     def changes(self, account: str, contact: str | None, after: int, limit: int) -> list[Change]:
         """As promised."""
-        statement = f"SELECT v.id, t.contact, m.meeting, v.occurrence, v.position, coalesce(v.body, x'') FROM {_JOINED} "  # noqa: S608 - constants
+        statement = f"SELECT v.id, t.contact, m.meeting, v.occurrence, v.position, coalesce(v.body, x'') FROM {_JOINED} "  # noqa: S608 - constants only
         parameters: tuple[object, ...]
         if contact is None:
-            # +t.account: follow the ids, rather than sort all there is of the account.
             statement += f"WHERE v.id > ? AND +t.account = {_ACCOUNT}"
             parameters = (after, account, limit)
         else:
-            statement += f"WHERE v.timeline = (SELECT id FROM timelines WHERE account = {_ACCOUNT} AND contact = ?) AND v.id > ?"  # noqa: S608 - constants
+            statement += f"WHERE v.timeline = (SELECT id FROM timelines WHERE account = {_ACCOUNT} AND contact = ?) AND v.id > ?"  # noqa: S608 - constants only
             parameters = (account, contact, after, limit)
         statement += " ORDER BY v.id LIMIT ?"
         return [Change(row[0], account, *row[1:]) for row in self._rows(statement, parameters)]
@@ -233,7 +231,7 @@ class SqliteViews:
             "connections": "connections",
             "clocks": "clocks",
         }
-        return {what: self._rows(f"SELECT count(*) FROM {where}")[0][0] for what, where in asked.items()}  # noqa: S608 - constants
+        return {what: self._rows(f"SELECT count(*) FROM {where}")[0][0] for what, where in asked.items()}  # noqa: S608 - constants only
 
     def rows(self) -> Iterator[tuple[object, ...]]:
         """As promised."""
@@ -251,7 +249,7 @@ class SqliteViews:
             ("connection", "a.account, user, body", f"connections {of} connections.account", "1, 2"),
             ("clock", "a.account, ticked, before_days, after_days", f"clocks {of} clocks.account", "1"),
         ):
-            for row in self._rows(f"SELECT {columns} FROM {tables} ORDER BY {order}"):  # noqa: S608 - constants
+            for row in self._rows(f"SELECT {columns} FROM {tables} ORDER BY {order}"):  # noqa: S608 - constants only
                 yield kind, *row
 
     # --- the file
@@ -313,7 +311,7 @@ def _page(low: bool, high: bool, statuses: int, as_of: bool, after: bool, newest
     if after:
         where.append(f"(start, name) {'<' if newest_first else '>'} (?, ?)")
     turn = " DESC" if newest_first else ""
-    return f"SELECT start, name, body FROM versions WHERE {' AND '.join(where)} ORDER BY start{turn}, name{turn} LIMIT ?"  # noqa: S608 - constants
+    return f"SELECT start, name, body FROM versions WHERE {' AND '.join(where)} ORDER BY start{turn}, name{turn} LIMIT ?"  # noqa: S608 - constants only
 
 
 def _parameters(page: Page, timeline: int, longest: int) -> list[object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 
 def _query(name: str, description: str, **schema: Any) -> QueryParameter:
@@ -12,6 +12,9 @@ def _query(name: str, description: str, **schema: Any) -> QueryParameter:
 
 
 _CHOICE = ["newest", "soonest"]
+
+Who = Annotated[str, PathParameter(description="A contact's CRM id, or an address.")]
+Meeting = Annotated[str, PathParameter(description="A meeting's id.")]
 
 Since = Annotated[str | None, _query("from", "Entries that end after this: a time (RFC 3339) or a date (its midnight in UTC).")]
 Until = Annotated[str | None, _query("to", "Entries that start before this; a date stands for its end.")]

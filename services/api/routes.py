@@ -138,7 +138,7 @@ def _receipts(receipts: list[Receipt], single: bool) -> Response[bytes]:
 
 
 @get("/contacts/{who:str}", operation_id="getContact", responses=_answers(shapes.ContactBody, "The contact.", 404))
-async def contact(request: Asked, api: Parts, who: str, account: p.Account = None) -> Response[bytes]:
+async def contact(request: Asked, api: Parts, who: p.Who, account: p.Account = None) -> Response[bytes]:
     """A contact by CRM id or address. A merged contact answers with its survivor."""
     return _json(api.reading.contact(api.door.account(request.scope, "timeline:read"), who))
 
@@ -147,7 +147,7 @@ async def contact(request: Asked, api: Parts, who: str, account: p.Account = Non
 async def timeline(
     request: Asked,
     api: Parts,
-    who: str,
+    who: p.Who,
     since: p.Since = None,
     until: p.Until = None,
     status: p.Status = None,
@@ -166,7 +166,7 @@ async def timeline(
 
 
 @get("/contacts/{who:str}/changes", operation_id="followContact", responses=_answers(str, "Server-sent events.", 404))
-async def contact_changes(request: Asked, api: Parts, who: str, last_event_id: p.LastEventId = None, account: p.Account = None) -> Stream:
+async def contact_changes(request: Asked, api: Parts, who: p.Who, last_event_id: p.LastEventId = None, account: p.Account = None) -> Stream:
     """Changes of a contact's timeline as they happen (`entry`, `removed`)."""
     owner = api.door.account(request.scope, "timeline:read")
     return _stream(request, api, owner, api.reading.find(owner, who).row.contact)
@@ -194,7 +194,7 @@ def _stream(request: Asked, api: Api, account: str, contact: str | None) -> Stre
 
 
 @get("/meetings/{meeting:str}", operation_id="getMeeting", responses=_answers(dict[str, Any], "The meeting.", 404))
-async def meeting(request: Asked, api: Parts, meeting: str, account: p.Account = None) -> Response[bytes]:
+async def meeting(request: Asked, api: Parts, meeting: p.Meeting, account: p.Account = None) -> Response[bytes]:
     """A meeting that stands in a timeline."""
     return _json(api.reading.meeting(api.door.account(request.scope, "timeline:read"), meeting))
 
@@ -203,7 +203,7 @@ async def meeting(request: Asked, api: Parts, meeting: str, account: p.Account =
 
 
 @get("/meetings/{meeting:str}/history", operation_id="getHistory", responses=_answers(History, "Its events.", 404))
-async def meeting_history(request: Asked, api: Parts, meeting: str, account: p.Account = None) -> Response[bytes]:
+async def meeting_history(request: Asked, api: Parts, meeting: p.Meeting, account: p.Account = None) -> Response[bytes]:
     """A meeting's domain events, in order."""
     return _json(api.reading.history(api.door.account(request.scope, "history:read"), meeting))
 

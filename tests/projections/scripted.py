@@ -101,9 +101,10 @@ def shown(title: str = "Kick-off", at: str = "2026-03-09T10:00:00", guests: str 
     return Shown(**{**fields, **more})
 
 
-def single(one: Shown, **more: Any) -> View:
-    """A view of a single meeting that was always there."""
-    first = instant(one.start, None if one.all_day else one.time_zone)
+def single(one: Shown, at_first: str | None = None, **more: Any) -> View:
+    """A view of a single meeting, which was at another time at first if that is given."""
+    start = datetime.fromisoformat(at_first) if at_first is not None else one.start
+    first = instant(start, None if one.all_day else one.time_zone)
     return View(parts=(Part(one, first=first),), links={"google": "7k1b0"}, **more)
 
 
@@ -161,7 +162,7 @@ def eventful() -> tuple[Log, int]:
     log.add(ContactRecorded, contact="153", person=token("bo"), email=True)
     log.shows("a", single(shown()))
     _decided(log, "a")
-    log.shows("a", single(shown(at="2026-03-10T10:00:00")), MeetingRescheduled)
+    log.shows("a", single(shown(at="2026-03-10T10:00:00"), "2026-03-09T10:00:00"), MeetingRescheduled)
     log.shows("s", series(shown("Weekly", guests="bo cy")))
     log.add(ClockTicked, at=BEGAN, before_days=30, after_days=60)
     log.shows("b", single(shown("Both", guests="bo cy di")))

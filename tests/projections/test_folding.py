@@ -63,10 +63,12 @@ def test_rebuilt_after_an_erasure_is_what_the_erasure_made_of_the_live_rows(size
 def test_nobody_is_named_after_his_erasure(tmp_path: Path) -> None:
     """Neither in a row, nor in any byte of the files."""
     views = SqliteViews(tmp_path / "views.db")
-    LOG.fold_into(views, [ERASING - 1])
+    LOG.fold_some(views, ERASING - 1, opened())
     assert any(b"bo@client.example" in file.read_bytes() for file in tmp_path.iterdir())
-    LOG.fold_into(views, [1])
-    assert [file.name for file in tmp_path.iterdir() if b"bo@client.example" in file.read_bytes() or b"Bo Person" in file.read_bytes()] == []
+    LOG.fold_some(views, 1, opened())
+    assert [
+        file.name for file in tmp_path.iterdir() if b"bo@client.example" in file.read_bytes() or b"Bo Person" in file.read_bytes()
+    ] == []
     assert b"cy@client.example" in (tmp_path / "views.db").read_bytes()
     views.close()
 
@@ -87,7 +89,7 @@ def test_an_event_that_cannot_be_read_stops_the_fold() -> None:
 
 
 def test_an_event_of_an_old_version_is_brought_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(folding.UPCASTERS, "contact.noticed.v0", lambda old: ("contact.recorded.v1", {**old, "contact": old["id"]}))
+    monkeypatch.setitem(events.UPCASTERS, "contact.noticed.v0", lambda old: ("contact.recorded.v1", {**old, "contact": old["id"]}))
     body = b'{"account": "62515", "at": 1, "recorded_at": 2, "cause": "c", "id": "151"}'
     event = folding.read("contact.noticed.v0", body)
     assert event == events.ContactRecorded(account=ACCOUNT, at=1, recorded_at=2, cause="c", contact="151")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -139,8 +140,8 @@ def test_pages_together_hold_every_entry_once_forwards_and_backwards(newest_firs
     while page["previous"] is not None:
         page = engine.page(newest_first=newest_first, limit=limit, cursor=page["previous"])
         backwards.insert(0, titles(page))
-    assert sum(forwards, []) == whole
-    assert sum(backwards, []) == whole
+    assert list(chain(*forwards)) == whole
+    assert list(chain(*backwards)) == whole
 
 
 def test_a_page_reached_backwards_leads_forwards_again() -> None:

@@ -29,12 +29,12 @@ class Fuse:
     """Decides at which calls the process dies: each with a chance, half of them after the call took effect."""
 
     def __init__(self, random: Random, chance: float) -> None:
-        self._random, self._chance = random, chance
+        self._random, self.chance = random, chance
         self.blown = 0
 
     def burn(self, call: Callable[[], Result]) -> Result:
         """The call, or a crash before or after it."""
-        dies = self._random.random() < self._chance
+        dies = self._random.random() < self.chance
         after = dies and self._random.random() < 0.5
         if dies:
             self.blown += 1
@@ -93,7 +93,7 @@ class Machine(Engine):
         if fuse is not None:
             for name in ("source", "domain_log", "dead", "store", "views", "keys"):
                 setattr(self, name, Crashing(getattr(self, name), fuse))
-        self.start()
+        self._restart()
 
     def start(self) -> None:
         """A new process: nothing is left but what was stored."""

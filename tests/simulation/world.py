@@ -104,6 +104,7 @@ class Meeting:
     private: bool = False
     cancelled: bool = False
     ever_private: bool = False
+    always_private: bool = True
     asked: set[str] = field(default_factory=set)
     associated: set[str] = field(default_factory=set)
     contacts: tuple[str, ...] = ()
@@ -249,7 +250,9 @@ class Town:
         self.had.setdefault(contact, set()).update({address.casefold()} if address else ())
 
     def _some_contact(self) -> str | None:
-        alive = [c for c in MOVING if c in self.addresses and c not in self.merged and c not in self.erased and c not in self.deleted_contacts]
+        alive = [
+            c for c in MOVING if c in self.addresses and c not in self.merged and c not in self.erased and c not in self.deleted_contacts
+        ]
         return self.random.choice(alive) if alive else None
 
     def contacts_merge(self) -> None:
@@ -385,6 +388,7 @@ class Town:
     def _asks(self, meeting: Meeting) -> None:
         meeting.asked |= {g.casefold() for g in (*meeting.guests, meeting.owner)}
         meeting.always_asked_steady &= STEADY in meeting.guests
+        meeting.always_private &= meeting.private
 
     def _some(self, fits: Callable[[Meeting], object]) -> Meeting | None:
         found = [m for m in self.meetings if fits(m)]
@@ -481,8 +485,10 @@ class Town:
             return
         copy = self.random.choice([c for c in meeting.copies if not c.gone])
         live = self.live(copy.user)
-        if live is not None and live.provider != copy.provider and not any(
-            (c.user, c.provider) == (copy.user, live.provider) for c in meeting.copies
+        if (
+            live is not None
+            and live.provider != copy.provider
+            and not any((c.user, c.provider) == (copy.user, live.provider) for c in meeting.copies)
         ):
             copy = self._copy(meeting, copy.user, live.provider)
         self._tell(meeting, copy)
@@ -538,7 +544,9 @@ class Town:
         if meeting is not None and meeting.row is not None:
             meeting.row_gone = True
             at = self.later()
-            meeting.deletions.append((at, self.say(examples.row_deleted(meeting.row, at, account=self.account)), True))
+            word = examples.row_deleted(meeting.row, at, account=self.account)
+            word["data"]["provenance"]["user"] = None  # a webhook names the row, no more
+            meeting.deletions.append((at, self.say(word), True))
 
     def row_restored(self) -> None:
         """The CRM restores a meeting."""
@@ -555,6 +563,7 @@ class Town:
             meeting.row,
             at,
             kind=kind,
+            user=meeting.copies[0].user if meeting.copies else "501",
             contacts=meeting.contacts,
             origin=meeting.row_origin,
             uid=meeting.row_uid,
@@ -591,6 +600,15 @@ class Town:
     def no_meetings(self) -> set[str]:
         """The names of what is no meeting: focus time and the like."""
         return {m.name for m in self.meetings if m.kind != "meeting" and not m.by_hand}
+
+    def private_now(self) -> set[str]:
+        """The names of meetings of which every word, from the first on, was private, and that nobody made in the CRM."""
+        return {m.name for m in self.meetings if m.always_private and not m.by_hand and m.copies}
+
+    def erased_addresses(self) -> set[str]:
+        """Every address that a person had who was erased, except one that somebody else has now."""
+        kept = {a.casefold() for c, a in self.addresses.items() if a is not None and c not in self.erased}
+        return {address for contact in self.erased for address in self.had[contact]} - kept
 
     def wanted_by_steady(self) -> dict[str, bool]:
         """Names of the plainest meetings, which contact 151 must see once: one mailbox, the organiser's, connected when it was

@@ -43,7 +43,7 @@ ACTIVATED, DISCONNECTED, RECONNECTED, GONE = -23, 10, 20, 30
 TWICE = (ended(revision=DISCONNECTED), connected(revision=RECONNECTED), ended(revision=GONE))
 MS = timedelta(milliseconds=1)
 
-# --- the window ------------------------------------------------------------------------------------------------------------
+# --- the window -------------------------------------------------------------------------------------------------------
 
 WINDOW = {
     "long before the first activation": (hour(-1000), False),
@@ -100,7 +100,7 @@ def test_the_window_is_the_users_own() -> None:
     assert engine.shown() == []
 
 
-# --- after a disconnection --------------------------------------------------------------------------------------------------
+# --- after a disconnection --------------------------------------------------------------------------------------------
 
 
 def test_a_change_made_before_the_disconnection_counts_when_it_arrives_after_it() -> None:
@@ -133,7 +133,7 @@ def test_a_change_made_in_the_gap_counts_once_the_calendar_is_connected_again() 
     assert engine.titles() == ["Moved in the gap"]
 
 
-# --- authorisation ----------------------------------------------------------------------------------------------------------
+# --- authorisation ----------------------------------------------------------------------------------------------------
 
 
 def test_a_connection_without_authorisation_is_still_active() -> None:
@@ -152,7 +152,7 @@ def test_a_disconnection_after_the_loss_of_authorisation_ends_the_window() -> No
     assert engine.shown() == []
 
 
-# --- series ------------------------------------------------------------------------------------------------------------------
+# --- series -----------------------------------------------------------------------------------------------------------
 
 SECOND = "2026-04-14T08:00:00Z"
 
@@ -170,8 +170,9 @@ def test_the_occurrence_told_before_its_old_series_leaves_when_the_series_comes(
     assert engine.tell(series(created=hour(-100))).shown() == []
 
 
-def test_an_exception_belongs_to_a_series_from_inside_whatever_its_own_creation_time() -> None:
-    engine = same_in_any_order(series(), occurrence(SECOND, created=hour(-100), start="2026-04-14T11:00:00"))
+def test_an_exception_made_in_the_gap_belongs_to_its_series_from_inside() -> None:
+    exception = occurrence(SECOND, 21, created=hour(15), start="2026-04-14T11:00:00")
+    engine = same_in_any_order(series(), exception, before=TWICE[:2])
     assert [e["start"] for e in engine.timeline()] == [AT, "2026-04-14T09:00:00Z", "2026-04-21T08:00:00Z", "2026-04-28T08:00:00Z"]
 
 
@@ -181,7 +182,7 @@ def test_a_tombstone_of_a_series_says_nothing_about_when_it_was_created() -> Non
     assert engine.shown() == [("Weekly", SECOND, "cancelled")]
 
 
-# --- HubSpot's own sync ---------------------------------------------------------------------------------------------------------
+# --- HubSpot's own sync -----------------------------------------------------------------------------------------------
 
 UID = "g1@google.example"
 
@@ -226,7 +227,7 @@ def test_a_row_made_by_hand_stays_when_the_calendars_copy_is_from_before() -> No
     assert engine.titles() == ["By hand"]
 
 
-# --- several users -----------------------------------------------------------------------------------------------------------------
+# --- several users ----------------------------------------------------------------------------------------------------
 
 
 def bens_copy(revision: float, **fields: Any) -> Event:
@@ -248,8 +249,8 @@ def test_another_users_later_connection_does_not_bring_an_old_meeting_in() -> No
 
 def test_one_users_window_is_enough() -> None:
     """Ana connected after the meeting was made, Ben before: it is synced by Ben's."""
-    late = [e for e in _stage_without_connection()] + [connected("502", revision=-5), connected("501", revision=5)]
-    engine = Engine().tell(*late, meeting(guests=(BO, BEN), created=hour(0)), bens_copy(6, created=hour(0)))
+    late = [connected("502", revision=-5), connected("501", revision=5)]
+    engine = Engine().tell(*_stage_without_connection(), *late, meeting(guests=(BO, BEN), created=hour(0)), bens_copy(6, created=hour(0)))
     assert engine.shown() == ENTRY
 
 
@@ -257,7 +258,7 @@ def _stage_without_connection() -> list[Event]:
     return [configured(), user("501", ANA), user("502", BEN), contact("151", BO), contact("152", CY), ticked()]
 
 
-# --- replay -------------------------------------------------------------------------------------------------------------------------
+# --- replay -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_replay_from_zero_syncs_the_same() -> None:

@@ -31,7 +31,7 @@ def on_office(revision: float = 12, id: str = "o1", created: datetime | None = N
     return meeting(id, revision, provider="office365", created=created or hour(12), provenance={"icalUid": UID}, **fields)
 
 
-# --- activations -----------------------------------------------------------------------------------------------------------
+# --- activations ------------------------------------------------------------------------------------------------------
 
 
 def test_the_first_activation_is_applied() -> None:
@@ -115,7 +115,7 @@ def test_disconnecting_a_provider_that_is_not_connected_ends_nothing() -> None:
     assert engine.titles() == ["Kick-off"]
 
 
-# --- switching -------------------------------------------------------------------------------------------------------------
+# --- switching --------------------------------------------------------------------------------------------------------
 
 
 def test_history_stays_when_the_provider_is_disconnected() -> None:
@@ -159,9 +159,7 @@ def test_a_deletion_in_the_new_calendar_cancels() -> None:
 
 def test_a_guests_answer_in_the_new_calendar_outlives_the_removal_of_his_old_copy() -> None:
     coming = (person(ANA, status="accepted"),)
-    engine = same_in_any_order(
-        on_google(owner=BO, guests=coming), on_office(owner=BO, guests=coming), deleted("g1", 9), before=SWITCHED
-    )
+    engine = same_in_any_order(on_google(owner=BO, guests=coming), on_office(owner=BO, guests=coming), deleted("g1", 9), before=SWITCHED)
     assert [p["participationStatus"] for p in engine.timeline()[0]["participants"]] == ["accepted"]
 
 
@@ -201,7 +199,7 @@ def test_a_meeting_deleted_in_the_crm_does_not_come_back_through_the_new_provide
     assert engine.shown() == []
 
 
-# --- primary-only ----------------------------------------------------------------------------------------------------------
+# --- primary-only -----------------------------------------------------------------------------------------------------
 
 
 def of_calendar(calendar: str | None, primary: bool) -> Event:
@@ -243,7 +241,7 @@ def test_another_calendars_listing_deletes_nothing() -> None:
     assert engine.decided(told) == [("primary-only", "ignored")]
 
 
-# --- isolation -------------------------------------------------------------------------------------------------------------
+# --- isolation --------------------------------------------------------------------------------------------------------
 
 
 def test_a_user_of_the_same_id_in_another_account_has_a_connection_of_his_own() -> None:

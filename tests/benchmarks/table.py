@@ -1,0 +1,41 @@
+"""The table at the end of a run, and what would be good enough for each row of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from services.bench import Row, table
+
+WIDTH = 130
+"""Wide enough for the longest row; a pipe has no width of its own."""
+
+WANTED = {
+    "decided, raw": "0.1 x or more",
+    "decided, stock": "2 x or more",
+    "folded, raw": "0.2 x or more",
+    "folded, stock": "5 x or more",
+    "page": "0.25 x or more",
+    "page, p99": "20 ms or less",
+    "accepted": "0.95 x or more",
+    "freshness, p50": "50 ms or less",
+    "freshness, p99": "250 ms or less",
+    "rebuild": "1.2 x or less",
+    "rebuild, memory": "2 x or less",
+    "growth": "1.5 x or less",
+}
+"""By row, in the words of docs/benchmarks.md. Nothing fails by them: they tell a reader which figures to worry about."""
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    """The table, and what it was measured on."""
+    if not rows:
+        return
+    say = Console(width=WIDTH, highlight=False)
+    say.print()
+    say.print(table(rows))
+    say.print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {os.cpu_count()} cores, {platform.machine()}")

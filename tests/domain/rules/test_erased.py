@@ -1,0 +1,246 @@
+"""Rule erased: after a contact's privacy deletion nothing personal of him is readable anywhere, and everybody else stays.
+
+What must stay true: no byte that any part of the engine keeps holds his address or name in clear, no sealed token of his
+opens, whatever a side tells again later; a replay from zero gives the same timelines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+import pytest
+
+from tests.domain.rules.shuffling import same_in_any_order
+from tests.engine import Engine, staged
+from tests.examples import (
+    ACCOUNT,
+    ANA,
+    BO,
+    CY,
+    DEE,
+    Event,
+    configured,
+    contact,
+    contact_said,
+    hour,
+    meeting,
+    people,
+    person,
+    row,
+    series,
+    stage,
+)
+
+AT = "2026-04-07T08:00:00Z"
+ENTRY = [("Kick-off", AT, "confirmed")]
+NAME = "Bonaventure"
+BONA = person(BO, name=NAME)
+NAMED = contact("151", BO, -20, kind="contact.updated", name=NAME)
+ERASED = contact_said("151", "contact.erased", 5)
+
+
+def kept(thing: object, seen: set[int]) -> Iterator[bytes]:
+    """Every text and all bytes that something holds, however deep."""
+    if isinstance(thing, bytes | bytearray):
+        yield bytes(thing)
+    elif isinstance(thing, str):
+        yield thing.encode()
+    elif id(thing) not in seen:
+        seen.add(id(thing))
+        for part in _parts(thing):
+            yield from kept(part, seen)
+
+
+def _parts(thing: object) -> Iterable[object]:
+    if isinstance(thing, dict):
+        return [*thing.keys(), *thing.values()]
+    if isinstance(thing, list | tuple | set | frozenset):
+        return thing
+    if isinstance(thing, msgspec.Struct):
+        return [getattr(thing, name) for name in thing.__struct_fields__]
+    return getattr(thing, "__dict__", {}).values()
+
+
+def readable(engine: Engine, *words: str) -> list[str]:
+    """Which of these words stand in anything that the engine keeps, and which the vault still opens."""
+    parts = (engine.source, engine.domain_log, engine.dead, engine.store, engine.views, engine.vault)
+    everything = b"\n".join(kept(parts, set())).lower()
+    return [word for word in words if word.lower().encode() in everything]
+
+
+def test_the_search_finds_what_is_there() -> None:
+    """Before the erasure name and address stand in the read models."""
+    assert readable(staged(NAMED, meeting(guests=(BONA, CY))), BO, NAME) == [BO, NAME]
+
+
+def opened(engine: Engine, address: str) -> list[str | None]:
+    """The addresses that the vault opens of all stored tokens of this person."""
+    key = engine.vault.key(ACCOUNT, address)
+    texts = b"\n".join(kept((engine.source, engine.store, engine.domain_log), set())).decode()
+    tokens = {f"{key}.{rest.split(chr(34))[0].split(chr(10))[0]}" for rest in texts.split(f"{key}.")[1:]}
+    return [one.email for one in engine.vault.open(ACCOUNT, tokens).values() if one.email is not None]
+
+
+STORIES: dict[str, tuple[Event, ...]] = {
+    "a guest": (meeting(guests=(BONA, CY)),),
+    "a guest of a series": (series(guests=(BONA, CY)),),
+    "a guest who left": (meeting(guests=(BONA, CY)), meeting(revision=1, guests=(CY,))),
+    "the organiser": (meeting(owner=None, participants=people(CY, owner=None) | {"8": {**BONA, "roles": {"owner": True}}}),),
+    "a guest of a meeting that is not logged": (meeting(guests=(BONA,), created=hour(-100)),),
+    "in the CRM": (row(guests=(BONA, CY), contacts=("151", "152")),),
+    "on both sides": (meeting(guests=(BONA, CY)), row(guests=(BONA, CY), uid="g1@google.example", contacts=("151", "152"))),
+    "under a former address": (
+        meeting(guests=(BONA, CY)),
+        contact("151", "bonaventure@new.example", 1, kind="contact.updated", name=NAME),
+    ),
+    "on the never-log list": (configured(-10, never_log={"addresses": [BO], "domains": []}), meeting(guests=(BONA, CY))),
+    "without any meeting": (),
+    "in an event that was refused": (),
+}
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
+def test_nothing_of_him_is_readable_anywhere(story: tuple[Event, ...]) -> None:
+    engine = staged(NAMED, *story)
+    engine.publish([{**meeting(guests=(BONA,), duration="no duration"), "id": "refused"}])
+    engine.tell(ERASED)
+    assert readable(engine, BO, NAME) == []
+    assert opened(engine, BO) == []
+    assert engine.decided(ERASED) == [("erased", "applied")]
+
+
+def test_a_word_told_with_addresses_for_keys_is_no_exception() -> None:
+    """JSCalendar leaves the keys of participants to the publisher."""
+    told = meeting(participants={BO: BONA, CY: person(CY)})
+    assert readable(staged(NAMED, told, ERASED), BO, NAME) == []
+
+
+@pytest.mark.parametrize("story", [STORIES["a guest"], STORIES["in the CRM"], STORIES["on both sides"]], ids=["calendar", "crm", "both"])
+def test_the_other_guests_keep_their_entries(story: tuple[Event, ...]) -> None:
+    engine = staged(NAMED, *story, ERASED)
+    assert engine.shown("152") == ENTRY
+    assert BO not in [p["email"] for p in engine.timeline("152")[0]["participants"]]
+
+
+def test_his_own_timeline_is_empty_and_the_contact_is_erased() -> None:
+    engine = staged(NAMED, meeting(guests=(BONA, CY)), ERASED)
+    found = engine.views.contact(ACCOUNT, "151")
+    assert found is not None
+    assert (engine.shown("151"), found.state, found.body) == ([], "erased", b"")
+
+
+def test_another_guest_keeps_what_was_logged_before_he_lost_his_address() -> None:
+    """Somebody else's erasure is no change of the meeting."""
+    engine = staged(NAMED, meeting(guests=(BONA, CY)), contact("152", None, 1, kind="contact.updated"), ERASED)
+    assert engine.shown("152") == ENTRY
+
+
+# --- told again -------------------------------------------------------------------------------------------------------
+
+AGAIN: dict[str, tuple[Event, ...]] = {
+    "the same revision": (meeting(guests=(BONA, CY), event_id="again"),),
+    "a newer revision": (meeting(revision=6, guests=(BONA, CY)),),
+    "an older revision": (meeting(revision=-1, guests=(BONA, CY)),),
+    "another spelling": (meeting(revision=6, guests=(person(" BO@Client.example ", name=NAME), CY)),),
+    "another meeting": (meeting("g2", 6, guests=(BONA, CY)),),
+    "in the CRM": (row(revision=6, guests=(BONA, CY), contacts=("151", "152")),),
+    "the contact, from before": (contact("151", BO, -21, name=NAME),),
+    "the contact, from after": (contact("151", BO, 6, name=NAME),),
+    "another contact with the address": (contact("160", BO, 6, name=NAME), meeting(revision=7, guests=(BONA, CY))),
+    "a merge that names him": (contact_said("152", "contact.merged", 6, {"merged": ["151"], "email": BO, "name": NAME}),),
+    "the erasure": (contact_said("151", "contact.erased", 8), meeting(revision=9, guests=(BONA, CY))),
+}
+
+
+@pytest.mark.parametrize("again", AGAIN.values(), ids=AGAIN.keys())
+def test_told_again_he_is_known_and_not_kept(again: tuple[Event, ...]) -> None:
+    engine = staged(NAMED, meeting(guests=(BONA, CY)), ERASED, *again)
+    assert readable(engine, BO, NAME) == []
+    assert opened(engine, BO) == []
+    assert engine.shown("151") == engine.shown("160") == []
+
+
+def test_the_decision_about_a_guest_told_again_says_erased() -> None:
+    later = meeting(revision=6, guests=(BONA, CY))
+    assert ("erased", "ignored") in staged(NAMED, ERASED, later).decided(later)
+
+
+LATE = {
+    "an address he had before": contact("151", "bonaventure@old.example", -30, name=NAME),
+    "his name alone": contact("151", None, -30, name=NAME),
+}
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE.keys())
+def test_a_word_about_the_erased_contact_that_arrives_late_is_not_kept(late: Event) -> None:
+    assert readable(staged(NAMED, ERASED, late), NAME, "bonaventure@old.example") == []
+
+
+def test_an_erasure_that_arrives_before_the_contact_holds() -> None:
+    early = contact_said("170", "contact.erased", 5)
+    assert readable(staged(early, contact("170", "bonaventure@early.example", -1, name=NAME)), NAME) == []
+
+
+# --- merged contacts --------------------------------------------------------------------------------------------------
+
+MERGE = contact_said("151", "contact.merged", 3, {"merged": ["152"], "email": BO, "name": NAME})
+
+
+def test_the_survivors_erasure_reaches_the_addresses_of_those_merged_into_him() -> None:
+    first = contact_said("152", "contact.merged", 2, {"merged": ["153"], "email": CY, "name": "Cy"})
+    told = meeting(guests=(BONA, CY, DEE, "fay@late.example"))
+    engine = staged(NAMED, contact("153", DEE), contact("160", "fay@late.example"), told, first, MERGE, ERASED)
+    assert readable(engine, BO, CY, DEE, NAME) == []
+    assert engine.shown("151") == engine.shown("152") == engine.shown("153") == []
+    assert engine.shown("160") == ENTRY
+
+
+def test_two_contacts_of_one_address_are_one_person() -> None:
+    engine = staged(NAMED, contact("160", BO, name=NAME), meeting(guests=(BONA, CY)), ERASED)
+    assert readable(engine, BO, NAME) == []
+    assert engine.shown("152") == ENTRY
+
+
+# --- replay and other accounts ----------------------------------------------------------------------------------------
+
+
+def replayed(lived: Engine, batch: int = 1000) -> Engine:
+    """A new engine over the same log and vault, from zero."""
+    again = Engine(batch)
+    again.source, again.vault = lived.source, lived.vault
+    again.start()
+    return again.settle()
+
+
+@pytest.mark.parametrize("batch", [1, 3, 1000])
+def test_a_replay_works_and_gives_the_same(batch: int) -> None:
+    story = (NAMED, meeting(guests=(BONA, CY)), row(revision=1, uid="g1@google.example"), ERASED, meeting(revision=6, guests=(BONA, CY)))
+    lived = Engine().tell(*stage()).tell_one_by_one(*story)
+    again = replayed(lived, batch)
+    assert again.essence() == lived.essence()
+    assert again.shown("152") == ENTRY
+    assert readable(again, BO, NAME) == []
+
+
+def test_it_holds_whatever_the_size_of_a_batch() -> None:
+    story = (NAMED, meeting(guests=(BONA, CY)), ERASED, meeting(revision=6, guests=(BONA, CY), title="Renamed"))
+    engines = [Engine(batch).tell(*stage(), *story) for batch in (1, 2, 1000)]
+    assert [e.titles("152") for e in engines] == [["Renamed"]] * 3
+    assert [readable(e, BO, NAME) for e in engines] == [[]] * 3
+
+
+def test_meetings_of_the_erased_are_the_same_in_any_order() -> None:
+    engine = same_in_any_order(
+        meeting(guests=(BONA, CY)), meeting(revision=6, guests=(BONA, CY), title="Renamed"), row(revision=1, uid="g1@google.example"),
+        before=(NAMED, ERASED),
+    )  # fmt: skip
+    assert (engine.titles("151"), engine.titles("152")) == ([], ["Renamed"])
+
+
+def test_another_accounts_contact_of_the_same_address_stays() -> None:
+    engine = staged(*stage("99"), meeting(), meeting(account="99"), ERASED)
+    assert engine.shown() == []
+    assert engine.shown("151", "99") == ENTRY
+    assert engine.timeline("151", "99")[0]["participants"][0]["email"] == BO
+    assert engine.timeline("151", "99")[0]["organizer"] == {"email": ANA, "name": "Ana"}

@@ -1,0 +1,163 @@
+"""What a complete listing says about what it does not hold, and what a round's window says about a removed id."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.events import Content, Revision, Sighting
+from domain.listing import missing_from, outside_window
+from domain.meeting import Meeting
+
+PREFIX = "google|501|"
+
+
+def ms(text: str) -> int:
+    """UTC in milliseconds."""
+    return int(datetime.fromisoformat(text + "Z").timestamp() * 1000)
+
+
+SPAN = (ms("2026-04-01T00:00"), ms("2026-05-01T00:00"))
+LISTED_AT = ms("2026-03-20T00:00")
+KNOWN_AT = ms("2026-03-10T00:00")
+
+
+def content(start: str = "2026-04-07T10:00", duration: str = "PT1H", **fields: Any) -> Content:
+    """A meeting in UTC."""
+    return Content(start=datetime.fromisoformat(start), duration=duration, time_zone="UTC", **fields)
+
+
+def copy(
+    id: str = "g1", what: Content | None = None, *, prefix: str = PREFIX, state: str = "confirmed", updated: int = KNOWN_AT, **said: Any
+) -> Sighting:
+    """A copy of a meeting in a mailbox."""
+    words: tuple[Revision, ...] = (Revision(updated - 1, 1, content=what or content()),)
+    words += (Revision(updated, 2, state, content=None if state == "deleted" else what or content()),)
+    return Sighting(key=f"{prefix}{id}", side="calendar", provider="google", id=id, user="501", revisions=words, **said)
+
+
+def meeting(*copies: Sighting) -> Meeting:
+    """A meeting with these copies."""
+    return Meeting(UUID(int=1), "62515", {c.key: c for c in copies})
+
+
+def missing(*meetings: Meeting, listed: tuple[str, ...] = (), span: tuple[int, int] = SPAN, at: int = LISTED_AT) -> tuple[list[str], int]:
+    """The keys of the copies that are gone, and how many living ones are known."""
+    gone, living = missing_from(meetings, PREFIX, frozenset(listed), span, at)
+    return [key for _, key in gone], living
+
+
+@pytest.mark.parametrize(
+    ("known", "listed", "gone", "living"),
+    [
+        (meeting(copy()), (), ["google|501|g1"], 1),
+        (meeting(copy()), ("g1",), [], 1),
+        (meeting(copy(), copy(prefix="google|502|")), (), ["google|501|g1"], 1),
+        (meeting(copy(prefix="office365|501|")), (), [], 0),
+        (meeting(copy(state="deleted")), (), [], 0),
+        (meeting(copy(state="cancelled")), ("g1",), [], 1),
+        (meeting(copy(original=5, series="g0")), (), [], 0),
+        (meeting(copy(updated=LISTED_AT)), (), ["google|501|g1"], 1),
+        (meeting(copy(updated=LISTED_AT + 1)), (), [], 1),
+        (meeting(copy(what=content("2026-03-31T23:00"))), (), [], 1),
+        (meeting(copy(what=content("2026-03-31T23:01"))), (), ["google|501|g1"], 1),
+        (meeting(copy(what=content("2026-04-30T23:59"))), (), ["google|501|g1"], 1),
+        (meeting(copy(what=content("2026-05-01T00:00"))), (), [], 1),
+        (meeting(copy(what=content("2026-04-01T00:00", "PT0S"))), (), ["google|501|g1"], 1),
+        (meeting(copy(what=content("2026-03-01T00:00", "P90D"))), (), ["google|501|g1"], 1),
+        (meeting(copy(what=content("2025-04-07T10:00", rules=("FREQ=WEEKLY",)))), (), ["google|501|g1"], 1),
+        (meeting(copy(what=content("2025-04-07T10:00", rules=("FREQ=WEEKLY;UNTIL=20251231",)))), (), [], 1),
+        (meeting(copy(what=content("2026-05-02T10:00", rules=("FREQ=WEEKLY",)))), (), [], 1),
+        (meeting(copy(what=content("2026-03-02T00:00", "P30D", rules=("FREQ=YEARLY",)))), (), [], 1),
+        (meeting(copy(what=content("2026-03-03T00:00", "P30D", rules=("FREQ=YEARLY",)))), (), ["google|501|g1"], 1),
+        (meeting(copy(what=content("2026-04-07T10:00", excluded=(datetime(2026, 4, 7, 10),), rules=("FREQ=YEARLY",)))), (), [], 1),
+        (meeting(copy(what=content("2026-04-07T00:00", "P1D", all_day=True))), (), ["google|501|g1"], 1),
+    ],
+    ids=[
+        "not listed",
+        "listed",
+        "only this mailbox's copy",
+        "another provider's",
+        "already deleted",
+        "cancelled and listed",
+        "an occurrence",
+        "told at the listing's time",
+        "told after the listing",
+        "ends where the span begins",
+        "ends a minute inside",
+        "starts inside",
+        "starts where the span ends",
+        "without length at the span's beginning",
+        "long, from before to after",
+        "series through the span",
+        "series that ended before",
+        "series that begins after",
+        "long occurrence that ends at the span's beginning",
+        "long occurrence that reaches into the span",
+        "its only occurrence excluded",
+        "all-day",
+    ],
+)
+def test_what_a_complete_listing_misses(known: Meeting, listed: tuple[str, ...], gone: list[str], living: int) -> None:
+    assert missing(known, listed=listed) == (gone, living)
+
+
+def test_a_copy_of_which_nothing_is_known_is_not_missed() -> None:
+    bare = Sighting(key=f"{PREFIX}g1", side="calendar", provider="google", id="g1", revisions=(Revision(1, 1),))
+    assert missing(meeting(bare)) == ([], 0)
+
+
+def test_living_copies_are_counted_over_all_meetings() -> None:
+    known = [meeting(copy(f"g{n}")) for n in range(5)] + [meeting(copy("g9", state="deleted"))]
+    gone, living = missing(*known, listed=("g0", "g1", "g2"))
+    assert (gone, living) == (["google|501|g3", "google|501|g4"], 5)
+
+
+# --- a removed id and the window of the round --------------------------------------------------------------------------------------
+
+APRIL = (datetime.fromisoformat("2026-04-01T00:00:00Z"), datetime.fromisoformat("2026-05-01T00:00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("start", "outside"),
+    [
+        ("2026-04-07T10:00", False),
+        ("2026-06-01T10:00", True),
+        ("2026-03-31T23:30", False),
+        ("2026-03-31T22:00", True),
+        ("2026-05-01T00:00", True),
+    ],
+    ids=["inside", "moved out of it", "reaches into it", "before it", "at its end"],
+)
+def test_a_removed_id_says_nothing_if_its_last_known_time_is_outside_the_window(start: str, outside: bool) -> None:
+    known = meeting(copy(what=content(start)))
+    assert outside_window(known, copy(state="deleted"), APRIL) is outside
+
+
+@pytest.mark.parametrize("window", [(None, None), (APRIL[0], None), (None, APRIL[1])])
+def test_without_a_window_nothing_is_outside(window: tuple[datetime | None, datetime | None]) -> None:
+    assert not outside_window(meeting(copy(what=content("2030-01-01T10:00"))), copy(), window)
+
+
+def test_what_is_not_known_is_not_outside() -> None:
+    assert not outside_window(meeting(), copy(), APRIL)
+    bare = Sighting(key=f"{PREFIX}g1", side="calendar", provider="google", id="g1", revisions=(Revision(1, 1),))
+    assert not outside_window(meeting(bare), copy(), APRIL)
+
+
+def test_the_last_known_time_counts_and_not_an_earlier_one() -> None:
+    moved = Sighting(
+        key=f"{PREFIX}g1",
+        side="calendar",
+        provider="google",
+        id="g1",
+        revisions=(
+            Revision(1, 1, content=content("2026-04-07T10:00")),
+            Revision(2, 2, content=content("2026-06-01T10:00")),
+            Revision(3, 3),
+        ),
+    )
+    assert outside_window(meeting(moved), moved, APRIL)

@@ -1,0 +1,123 @@
+"""Live changes: each told once and in order, resumed without a gap, and ended with the token or the server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+
+from services.api.live import HEARTBEAT_SECONDS, LOOK_AGAIN_SECONDS, changes
+from tests.examples import ACCOUNT, CY, meeting, row, row_deleted
+from tests.services.asking import OTHER, Asking, asking
+
+
+def told(stream: bytes) -> list[dict[str, str]]:
+    """The events of a stream, as fields."""
+    blocks = [block for block in stream.decode().split("\n\n") if block.startswith("id: ")]
+    return [dict(line.split(": ", 1) for line in block.splitlines()) for block in blocks]
+
+
+def follow(engine: Asking, path: str, last: str | None = "0", account: str = ACCOUNT) -> Any:
+    headers = engine.header("timeline:read", account=account) | ({"Last-Event-ID": last} if last is not None else {})
+    with TestClient(engine.app()) as client:
+        return client.get(path, headers=headers)
+
+
+def test_changes_are_told_in_order_with_ids_to_resume_by() -> None:
+    engine = asking(meeting("g1"), meeting("g2", guests=(CY,), title="With Cy"))
+    answer = follow(engine, "/v1/timeline-changes")
+    events = told(answer.content)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert [(e["event"], json.loads(e["data"])["title"]) for e in events] == [("entry", "Kick-off"), ("entry", "With Cy")]
+    assert told(follow(engine, "/v1/timeline-changes", events[0]["id"]).content) == events[1:]
+    assert told(follow(engine, "/v1/timeline-changes", events[-1]["id"]).content) == []
+
+
+def test_a_contacts_changes_are_his_own() -> None:
+    engine = asking(meeting("g1"), meeting("g2", guests=(CY,), title="With Cy"))
+    assert [json.loads(e["data"])["contact"] for e in told(follow(engine, f"/v1/contacts/{CY}/changes").content)] == ["152"]
+
+
+def test_an_entry_that_leaves_is_told_by_its_name() -> None:
+    engine = asking(row())
+    entry = engine.timeline()[0]
+    engine.tell(row_deleted())
+    last = told(follow(engine, "/v1/contacts/151/changes").content)[-1]
+    gone = json.loads(last["data"])
+    assert last["event"] == "removed"
+    assert (gone["entry"], gone["contact"], gone["meeting"]) == (entry["entry"], "151", entry["meeting"])
+
+
+def test_another_account_hears_nothing_of_it() -> None:
+    engine = asking(meeting())
+    assert told(follow(engine, "/v1/timeline-changes", account=OTHER).content) == []
+    assert follow(engine, "/v1/contacts/151/changes", account=OTHER).status_code == 404
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "1.5", "99999999999999999999"])
+def test_a_place_that_is_none_is_refused(last: str) -> None:
+    answer = follow(asking(), "/v1/timeline-changes", last)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/Last-Event-ID")
+
+
+class Reader:
+    """Reads a stream by hand. While the stream waits, `meanwhile` happens, one after the other; then the server stops."""
+
+    def __init__(self, engine: Asking, *meanwhile: Callable[[], object], may_go_on: bool = True) -> None:
+        self.engine, self.meanwhile, self.may_go_on = engine, list(meanwhile), may_go_on
+        self.waited = 0.0
+        self.asked_again = 0
+
+    async def pause(self, seconds: float) -> None:
+        assert seconds == LOOK_AGAIN_SECONDS
+        self.waited += seconds
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+
+    def allowed(self) -> bool:
+        self.asked_again += 1
+        return self.may_go_on
+
+    def stream(self, contact: str | None, after: int | None) -> AsyncIterator[bytes]:
+        return changes(
+            self.engine.reading, ACCOUNT, contact, after, self.allowed, lambda: not self.meanwhile and self.waited > 0, self.pause
+        )
+
+    def read(self, contact: str | None = None, after: int | None = None) -> bytes:
+        async def gathered() -> list[bytes]:
+            return [part async for part in self.stream(contact, after)]
+
+        return b"".join(asyncio.run(gathered()))
+
+
+def test_who_names_no_place_hears_what_changes_from_now_on() -> None:
+    engine = asking(meeting("g1"))
+    reader = Reader(engine, lambda: engine.tell(meeting("g2", title="New")), lambda: engine.tell(meeting("g2", 1, title="Newer")))
+    assert [json.loads(e["data"])["title"] for e in told(reader.read())] == ["New", "Newer"]
+
+
+def test_many_changes_at_once_are_all_told_once() -> None:
+    engine = asking()
+    reader = Reader(engine, lambda: engine.tell(*[meeting(f"g{n}") for n in range(450)]))
+    ids = [int(e["id"]) for e in told(reader.read("151"))]
+    assert len(ids) == 450
+    assert ids == sorted(set(ids))
+
+
+def test_a_silent_stream_shows_that_it_lives() -> None:
+    looks = int(HEARTBEAT_SECONDS / LOOK_AGAIN_SECONDS)
+    reader = Reader(asking(), *[lambda: None] * (2 * looks))
+    stream = reader.read()
+    assert (stream.count(b": still here\n\n"), reader.asked_again) == (2, 2)
+    assert told(stream) == []
+
+
+def test_a_stream_ends_when_its_token_is_no_longer_good() -> None:
+    looks = int(HEARTBEAT_SECONDS / LOOK_AGAIN_SECONDS)
+    reader = Reader(asking(), *[lambda: None] * (10 * looks), may_go_on=False)
+    assert b"still here" not in reader.read()
+    assert reader.waited == HEARTBEAT_SECONDS

@@ -1,0 +1,71 @@
+"""The real server: it answers over the network, streams, and stops cleanly when asked, inside a process that goes on."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from services.serve import Listener
+from tests.examples import meeting
+from tests.services.asking import Asking, asking
+
+
+@pytest.fixture
+def engine() -> Asking:
+    return asking(meeting())
+
+
+@pytest.fixture
+def listener(engine: Asking) -> Iterator[Listener]:
+    ending = threading.Event()
+    listener = Listener(engine.app(stopping=ending.is_set), "127.0.0.1", 0, ending)
+    listener.start()
+    yield listener
+    listener.stop()
+
+
+def test_it_answers_pages_routes_and_bodies(engine: Asking, listener: Listener) -> None:
+    with httpx.Client(base_url=listener.url, trust_env=False, headers=engine.header("timeline:read", "events:publish")) as client:
+        page = client.get("/v1/contacts/bo%40client.example/timeline")
+        assert (page.status_code, page.json()["entries"][0]["title"]) == (200, "Kick-off")
+        assert client.get("/v1/contacts/151/timeline", headers={"If-None-Match": page.headers["etag"]}).status_code == 304
+        assert client.get("/v1/contacts/999").json()["status"] == 404
+        assert client.post("/v1/source-events", json=meeting("g2")).json()["receipts"][0]["outcome"] == "accepted"
+        assert client.post("/v1/source-events", content=b" " * (5 * 1024 * 1024 + 1)).status_code in (413, 415)
+        assert client.get("/metrics").status_code == 200
+
+
+def test_stopping_ends_open_streams_and_frees_the_port(engine: Asking, listener: Listener) -> None:
+    headers = engine.header("timeline:read") | {"Last-Event-ID": "0"}
+    with (
+        httpx.Client(base_url=listener.url, trust_env=False) as client,
+        client.stream("GET", "/v1/timeline-changes", headers=headers) as stream,
+    ):
+        parts = stream.iter_text()
+        first = next(parts)
+        while "event: entry" not in first:
+            first += next(parts)
+        stopper = threading.Thread(target=listener.stop)
+        stopper.start()
+        rest = "".join(parts)  # ends by itself, because the server ends the stream
+        stopper.join()
+    assert "event: entry" not in rest
+    assert listener.failed is False
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", listener.port))
+
+
+def test_a_port_that_somebody_listens_on_is_an_error_at_once(engine: Asking, listener: Listener) -> None:
+    second = Listener(engine.app(), "127.0.0.1", listener.port, threading.Event())
+    with pytest.raises(OSError, match="in use"):
+        second.start()
+
+
+def test_a_host_that_is_none_is_an_error(engine: Asking) -> None:
+    with pytest.raises(OSError):
+        Listener(engine.app(), "no.such.host.invalid", 0, threading.Event()).start()

@@ -1,0 +1,52 @@
+"""Which seeds the simulation runs: some that are always the same, a few new ones each time, and those asked for.
+
+`pytest tests/simulation --seed 123` runs one seed; `RENDEZVOUS_SEEDS=500` runs that many. A failing test has its seed in its name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from random import Random
+
+import pytest
+
+FIXED = range(1, 13)
+NEW = 4
+_SEEDS = pytest.StashKey[list[int]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--seed`, for replaying a world that broke a law."""
+    parser.addoption("--seed", type=int, action="append", help="Simulate this world only; may be given again.")
+
+
+def seeds(config: pytest.Config) -> list[int]:
+    """The seeds of this run. Workers of one run agree on the new ones, by the run's own id."""
+    asked: list[int] | None = config.getoption("seed", default=None)
+    if asked:
+        return asked
+    chance = Random(os.environ.get("PYTEST_XDIST_TESTRUNUID") or os.urandom(16))
+    many = max(int(os.environ.get("RENDEZVOUS_SEEDS", "0")) - len(FIXED), NEW)
+    return [*FIXED, *chance.sample(range(1000, 1_000_000), many)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that wants a seed is run with each."""
+    if "seed" in metafunc.fixturenames:
+        stash = metafunc.config.stash
+        if _SEEDS not in stash:
+            stash[_SEEDS] = seeds(metafunc.config)
+        chosen: list[int] = stash[_SEEDS]
+        metafunc.parametrize("seed", list[object](chosen), scope="module")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Under a failure, how to have it again."""
+    report = yield
+    callspec = getattr(item, "callspec", None)
+    if report.failed and callspec is not None and "seed" in callspec.params:
+        name = getattr(item, "originalname", item.name)
+        report.sections.append(("replay", f"pytest tests/simulation -k {name} --seed {callspec.params['seed']}"))
+    return report
