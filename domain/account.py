@@ -58,7 +58,7 @@ def _within(domain: str, domains: tuple[str, ...]) -> bool:
 
 def own_domains(told: list[str]) -> tuple[str, ...]:
     """The domains that can be an account's own: cleaned, without free-mail providers'."""
-    cleaned = (d.strip().casefold().lstrip("@").strip(".") for d in told)
+    cleaned = (d.strip().lower().lstrip("@").strip(".") for d in told)
     return tuple(sorted({d for d in cleaned if d and d not in FREE_MAIL}))
 
 

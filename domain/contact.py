@@ -11,7 +11,7 @@ from domain.people import key_of
 
 class Contact(Struct, frozen=True):
     """`key` is the person key of the Email property, None without one; `into` the survivor it was merged into;
-    `keys` every address it ever had, for erasing."""
+    `keys` every address it ever had, for erasing. An erased id stays erased, a merged one merged."""
 
     id: str = ""
     key: str | None = None
@@ -29,14 +29,12 @@ def evolve(state: Contact, event: object) -> Contact:
         case ContactRecorded():
             key = key_of(event.person) if event.email and event.person else None
             keys = state.keys if key is None or key in state.keys else (*state.keys, key)
-            return replace(
-                state, id=event.contact, key=key, person=event.person, order=event.order, keys=keys, deleted=False, erased=False, into=None
-            )
+            return replace(state, id=event.contact, key=key, person=event.person, order=event.order, keys=keys, deleted=False)
         case ContactMerged():
             if state.id in event.merged:
                 return replace(state, into=event.contact)
             keys = tuple(dict.fromkeys((*state.keys, *event.keys)))
-            return replace(state, id=event.contact, into=None, keys=keys)
+            return replace(state, id=event.contact, keys=keys)
         case ContactDeleted():
             return replace(state, id=event.contact, deleted=True, order=event.order)
         case ContactErased():

@@ -47,11 +47,24 @@ class Content(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel")
     tickets: tuple[str, ...] = ()
 
 
+class Words(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
+    """What one revision says of its copy's identity, where not every revision says the same."""
+
+    user: str | None = None
+    uid: str | None = None
+    link: str | None = None
+    series: str | None = None
+    original: int | None = None
+    original_day: int | None = None
+    origin: str = "user"
+
+
 class Revision(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """One word of a side about one copy. Ordered by `sequence` where both have one, else by `updated`, then by arrival.
 
-    `state` is confirmed, cancelled, deleted or restored. `content` is None where nothing is known or may be kept.
-    `event` is a digest of (source, id), by which a second delivery is known.
+    `state` is confirmed, cancelled, deleted or restored; `off` that it was restored as cancelled. `content` is None where
+    nothing is known or may be kept. `event` is a digest of (source, id), by which a second delivery is known. `words` is None
+    where it says of the copy's identity what the copy has. `span` is the window (ms) of the round that reported a removal.
     """
 
     updated: int
@@ -63,6 +76,9 @@ class Revision(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"
     private: bool = False
     kind: str = "meeting"
     content: Content | None = None
+    words: Words | None = None
+    off: bool = False
+    span: tuple[int, int] | None = None
 
 
 class Sighting(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
@@ -162,14 +178,17 @@ class Event(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
 
 class MeetingEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """Something about a meeting. `sighting` holds the one new revision it learned; `view` how its timelines show it now, or
-    UNSET where that did not change; `absorbed` the copies of a meeting found to be this one; `purge` that content once
-    shown must leave the read models for good (rules private, erased)."""
+    UNSET where that did not change; `absorbed` the copies of the meetings `absorbs` (32 hexadecimal digits each) found to be
+    this one; `purge` that what was once shown of it, also under the ids in `purges`, must leave the read models for good
+    (rule private), and what `view` shows is all there is."""
 
     sighting: Sighting | None = None
     view: View | None | UnsetType = UNSET
     absorbed: tuple[Sighting, ...] = ()
+    absorbs: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     purge: bool = False
+    purges: tuple[str, ...] = ()
 
 
 class MeetingScheduled(MeetingEvent, frozen=True, gc=False, omit_defaults=True, kw_only=True):

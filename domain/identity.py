@@ -55,12 +55,14 @@ def likeness_sought(event: SourceEvent) -> list[str]:
     bare = data.provenance.origin == "booking" and not data.provenance.ical_uid and not data.provenance.link
     if not bare and (data.side != "calendar" or data.provenance.origin != "user"):
         return []
-    return [f"{'calendar' if bare else 'row'}|{data.provenance.user}|{instant(data.start, data.time_zone)}"]
+    return [
+        f"{'calendar' if bare else 'row'}|{data.provenance.user}|{instant(data.start, None if data.show_without_time else data.time_zone)}"
+    ]
 
 
 def starts_of(copy: Sighting) -> list[int]:
     """Every start this copy ever had, as instants."""
-    found = (instant(r.content.start, r.content.time_zone) for r in copy.revisions if r.content is not None)
+    found = (instant(c.start, None if c.all_day else c.time_zone) for r in copy.revisions if (c := r.content) is not None)
     return list(dict.fromkeys(found))
 
 

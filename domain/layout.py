@@ -51,12 +51,13 @@ def laid_out(view: View, low: int, high: int) -> list[Laid]:
 
 
 def _of_part(part: Part, low: int, high: int) -> list[Laid]:
-    if not is_series(part):
-        if part.shown.start in part.excluded:
-            return []
-        at = own_slot(part.shown)
-        return [Laid(part.first if part.first is not None else at.start, at, _as_of_cancel(part, part.shown, at, True))]
     past = {laid.original: laid for former in part.formers for laid in _of_former(former, low, high)}
+    if not is_series(part):
+        if part.shown.start not in part.excluded:
+            at = own_slot(part.shown)
+            name = part.first if part.first is not None else at.start
+            past[name] = Laid(name, at, _as_of_cancel(part, part.shown, at, True))
+        return list(past.values())
     now = recurrence.starts(shape(part), low, high)
     for at in now:
         if part.since is not None and at.end <= part.since and at.start not in past:
@@ -86,8 +87,9 @@ def _except(found: dict[int, Laid], exception: Exception_, view: View, low: int,
         found.pop(exception.original, None)
         return
     part = _part_making(view, exception.original)
+    made = base is not None or (part is not None and is_series(part) and recurrence.makes(shape(part), exception.original))
     shown = exception.shown or (base.shown if base else None)
-    if shown is None or (base is None and not exception.loose and not _stays(exception, shown, part)):
+    if shown is None or (not made and not exception.loose and not _stays(exception, shown, part)):
         return
     at = own_slot(shown) if exception.shown else (base.slot if base else own_slot(shown))
     if not low <= at.start < high and not low <= exception.original < high and view.parts:

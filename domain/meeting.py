@@ -6,6 +6,7 @@ found to be this one), settles what the meeting is now, and says which event rec
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 from uuid import UUID
 
@@ -31,12 +32,13 @@ from domain.events import (
     View,
 )
 from domain.matching import Surroundings
-from domain.settling import Settled, settle
+from domain.settling import Settled, is_private, removes_nothing, settle
 from domain.sighting import News, compare, joined, last, united
 
 
 class Meeting(Struct, frozen=True):
-    """`copies` by key; `view` as timelines show it, None in none; `into` the meeting it was found to be."""
+    """`copies` by key; `view` as timelines show it, None in none; `into` the meeting it was found to be; `others` those that
+    were found to be this one; `versions` whether read models may hold versions of it."""
 
     id: UUID
     account: str
@@ -44,6 +46,8 @@ class Meeting(Struct, frozen=True):
     view: View | None = None
     into: UUID | None = None
     version: int = 0
+    others: tuple[str, ...] = ()
+    versions: bool = False
 
 
 class Learned(NamedTuple):
@@ -65,7 +69,7 @@ class Cause(NamedTuple):
 def evolve(state: Meeting, event: Event) -> Meeting:
     """The meeting after `event`."""
     if isinstance(event, MeetingAbsorbed):
-        return replace(state, into=UUID(event.into), view=None, version=state.version + 1)
+        return replace(state, account=event.account, into=UUID(event.into), view=None, version=state.version + 1)
     if not isinstance(event, MeetingEvent):
         return state
     copies = state.copies
@@ -76,7 +80,16 @@ def evolve(state: Meeting, event: Event) -> Meeting:
         if event.sighting is not None:
             copies[event.sighting.key], _ = joined(copies.get(event.sighting.key), event.sighting)
     view = state.view if event.view is UNSET else event.view
-    return replace(state, copies=copies, view=view, version=state.version + 1)
+    return Meeting(
+        state.id,
+        event.account,
+        copies,
+        view,
+        None,
+        state.version + 1,
+        (*state.others, *event.absorbs) if event.absorbs else state.others,
+        view is not None or (state.versions and not event.purge),
+    )
 
 
 def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, absorbed: tuple[Meeting, ...] = ()) -> Learned:
@@ -104,6 +117,9 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
     changed = _changed(before.view, view)
     shown = changed or view != before.view
     out = settled.outside.get(copy.key)
+    private = settled.why_not is Rule.PRIVATE or _newly_private(before.view, view, copies)
+    versions = before.versions or any(other.versions for other in absorbed)
+    absorbs = tuple(n for other in absorbed for n in (other.id.hex, *other.others))
     content_free = _without_content(seen) if out is not None and not _may_count(copy, copies, around) else seen
     kind = _kind(before.view, view, changed)
     event = kind(
@@ -112,15 +128,39 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
         recorded_at=cause.recorded_at,
         cause=cause.event,
         sighting=content_free,
-        view=view if shown else UNSET,
+        view=view if shown or (private and versions) else UNSET,
         absorbed=tuple(c for other in absorbed for c in other.copies.values()),
+        absorbs=absorbs,
         changed=changed,
-        purge=view is None and before.view is not None and settled.why_not is Rule.PRIVATE,
+        purge=private and versions,
+        purges=(*before.others, *absorbs) if private and versions else (),
     )
     decisions = _decide(before, known, copy, news, settled, changed, bool(absorbed))
     if content_free is seen and not absorbed:  # what `evolve` would come to, without joining the revisions a second time
-        return Learned(event, decisions, Meeting(meeting.id, meeting.account, copies, view, None, meeting.version + 1))
+        return Learned(
+            event,
+            decisions,
+            Meeting(
+                before.id,
+                before.account,
+                copies,
+                view,
+                None,
+                before.version + 1,
+                before.others,
+                view is not None or (versions and not private),
+            ),
+        )
     return Learned(event, decisions, evolve(before, event))
+
+
+def _newly_private(before: View | None, after: View | None, copies: dict[str, Sighting]) -> bool:
+    """Is an occurrence kept out now that was not, because it is private?"""
+    if before is None or after is None:
+        return False
+    were_gone = {e.original for e in before.exceptions if e.gone}
+    private = {c.original for c in copies.values() if c.original is not None and is_private(c)}
+    return any(e.gone and e.original not in were_gone and e.original in private for e in after.exceptions)
 
 
 def _may_count(copy: Sighting, copies: dict[str, Sighting], around: Surroundings) -> bool:
@@ -136,11 +176,12 @@ def _without_content(seen: Sighting) -> Sighting:
     return replace(seen, revisions=tuple(replace(r, content=None) for r in seen.revisions))
 
 
-def rejudge(meeting: Meeting, cause: Cause, around: Surroundings) -> Learned:
-    """Judge the guests again with nothing new said of the meeting (policy backfill, an erasure)."""
+def rejudge(meeting: Meeting, keys: Collection[str], cause: Cause, around: Surroundings) -> Learned:
+    """Judge the people with these keys again with nothing new said of the meeting (policy backfill, an erasure). Everybody else
+    keeps the contacts he was matched with."""
     if meeting.view is None:
         return Learned(None, (), meeting)
-    settled = settle(tuple(meeting.copies.values()), around)
+    settled = settle(tuple(meeting.copies.values()), around, meeting.view, keys)
     if settled.view == meeting.view:
         return Learned(None, (), meeting)
     event = MeetingRevised(
@@ -225,7 +266,7 @@ def _decide(
     if settled.view is None or main.outcome is Outcome.IGNORED and main.rule is not Rule.CALENDAR_DELETES:
         return (main,)
     rest = settled.decisions
-    if not any(s.contacts for s in _heads(settled.view)) and settled.decisions:
+    if not any(s.contacts for s in _heads(settled.view)) and (settled.decisions or before.version == 0):
         nobody = Decision(Rule.NO_CONTACT, Outcome.IGNORED)
         return (nobody, *rest) if before.version == 0 and main.rule is Rule.CONTACT_MATCH else (main, nobody, *rest)
     return (main, *rest)
@@ -251,8 +292,10 @@ def _main(
         return Decision(Rule.CRM_DELETE_KEEPS_CALENDAR, Outcome.APPLIED)
     if settled.why_not is Rule.CRM_DELETE_KEEPS_CALENDAR:
         return Decision(Rule.CRM_DELETE_KEEPS_CALENDAR, Outcome.SUPPRESSED)
-    if settled.why_not is Rule.PRIVATE:
+    if settled.why_not is Rule.PRIVATE or (copy.side == "calendar" and is_private(copy)):
         return Decision(Rule.PRIVATE, Outcome.IGNORED)
+    if removes_nothing(copy, word):
+        return Decision(Rule.CALENDAR_DELETES, Outcome.IGNORED, note={"reason": "outside the window that was read"})
     if news is News.STALE or news is News.KNOWN:
         return Decision(Rule.STALE, Outcome.IGNORED, note={"taken": list(changed)} if changed else None)
     if settled.view is None:
@@ -303,9 +346,9 @@ def _main_calendar(
             reason = "it was cancelled already" if cancelled else "a guest's copy is gone: his answer, not a cancellation"
             return Decision(Rule.CALENDAR_DELETES, Outcome.IGNORED, note={"reason": reason})
         return Decision(Rule.CALENDAR_DELETES, Outcome.APPLIED)
-    if known is None and (before.copies or absorbing):
+    if absorbing or (known is None and before.copies):
         rule = Rule.ECHO if copy.origin == "rendezvous" else Rule.SAME_MEETING
-        if copy.original is not None and any(o.original is None and o.id == copy.series for o in before.copies.values()):
+        if not absorbing and copy.original is not None and any(o.original is None and o.id == copy.series for o in before.copies.values()):
             return Decision(Rule.CALENDAR_UPDATES, Outcome.APPLIED, note={"changed": list(changed)})
         if any(o.origin == "booking" for o in before.copies.values()):
             rule = Rule.CONTACT_BOOKS

@@ -25,31 +25,34 @@ History = Sequence[tuple[int, Any]]
 
 
 class Merged(NamedTuple):
-    """The value that stands; whether it is left's; whether left's value was lost to right's."""
+    """The value that stands; whether it is left's; whether left's value was lost to right's; which side moved since both
+    agreed."""
 
     value: Any
     from_left: bool
     lost: bool
-    moved: bool
+    left_moved: bool
+    right_moved: bool
 
 
 def merge(left: History, right: History) -> Merged:
     """One field of two histories, neither of them empty.
 
     >>> merge([(1, "Room 4"), (3, "Room 9")], [(1, "Room 4"), (2, "Room 4")])
-    Merged(value='Room 9', from_left=True, lost=False, moved=False)
+    Merged(value='Room 9', from_left=True, lost=False, left_moved=True, right_moved=False)
     >>> merge([(1, "A"), (3, "left")], [(1, "A"), (2, "right")])
-    Merged(value='right', from_left=False, lost=True, moved=True)
+    Merged(value='right', from_left=False, lost=True, left_moved=True, right_moved=True)
     """
     theirs, ours = left[-1][1], right[-1][1]
     if theirs == ours:
-        return Merged(ours, False, False, False)
+        return Merged(ours, False, False, False, False)
     agreed = last_agreed(left, right)
     if agreed is _NEVER:
-        return Merged(ours, False, False, True)
+        return Merged(ours, False, False, False, False)
     if ours == agreed:
-        return Merged(theirs, True, False, False)
-    return Merged(ours, False, theirs != agreed, True)
+        return Merged(theirs, True, False, True, False)
+    moved = theirs != agreed
+    return Merged(ours, False, moved, moved, True)
 
 
 def last_agreed(left: History, right: History) -> Any:

@@ -10,6 +10,7 @@ import hashlib
 from functools import lru_cache
 from uuid import UUID, uuid5
 
+# Lengths stand before what they measure, so that no account can name another's stream by a separator in its id.
 _ROOT = UUID("6f0f2f6a-2f0b-5f0e-9d43-5a1f3a0b7c11")
 
 
@@ -20,12 +21,12 @@ def account_stream(account: str) -> UUID:
 
 def connection_stream(account: str, user: str) -> UUID:
     """The stream of a user's connection."""
-    return uuid5(_ROOT, f"connection|{account}|{user}")
+    return uuid5(_ROOT, f"connection|{len(account)}|{account}|{user}")
 
 
 def contact_stream(account: str, contact: str) -> UUID:
     """The stream of a contact."""
-    return uuid5(_ROOT, f"contact|{account}|{contact}")
+    return uuid5(_ROOT, f"contact|{len(account)}|{account}|{contact}")
 
 
 def meeting_stream(account: str, first_copy: str, created: int) -> UUID:
@@ -33,7 +34,7 @@ def meeting_stream(account: str, first_copy: str, created: int) -> UUID:
 
     A UUID of version 8 (RFC 9562): 48 bits of milliseconds as in version 7, the rest a digest instead of chance.
     """
-    rest = hashlib.blake2b(f"meeting|{account}|{first_copy}".encode("utf-8", "surrogatepass"), digest_size=10).digest()
+    rest = hashlib.blake2b(f"meeting|{len(account)}|{account}|{first_copy}".encode("utf-8", "surrogatepass"), digest_size=10).digest()
     raw = bytearray(max(0, min(created, (1 << 48) - 1)).to_bytes(6) + rest)
     raw[6] = 0x80 | (raw[6] & 0x0F)
     raw[8] = 0x80 | (raw[8] & 0x3F)

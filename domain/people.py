@@ -33,7 +33,7 @@ def normalised(address: str) -> str:
     >>> normalised("  Bo@CLIENT.example ")
     'bo@client.example'
     """
-    return address.strip().casefold()
+    return address.strip().lower()
 
 
 def domain_of(address: str) -> str:

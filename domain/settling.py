@@ -13,7 +13,7 @@ The steps, in the order of the functions below:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -23,10 +23,10 @@ from domain.connection import Connection
 from domain.decisions import Decision, Rule
 from domain.events import Content, Exception_, Former, Guest, Part, Revision, Shown, Sighting, View
 from domain.matching import Matched, Surroundings, match
-from domain.merging import merge
+from domain.merging import Merged, merge
 from domain.people import key_of
 from domain.recurrence import instant
-from domain.sighting import last
+from domain.sighting import last, same_guests
 
 FORMERS = 20
 """Former shapes kept of a series."""
@@ -47,10 +47,12 @@ class Settled(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A revision and what was known of the content by then: hidden details are unknown, not empty."""
+    """A revision and what was known of the content by then. Hidden details are unknown, not empty: `bare` if they never were
+    seen by then."""
 
     revision: Revision
     content: Content | None
+    bare: bool = False
 
 
 # --- 1. which copies count -----------------------------------------------------------------------------------------------
@@ -61,7 +63,7 @@ def outside(s: Sighting, copies: Sequence[Sighting], around: Surroundings) -> Ru
     if s.side == "crm":
         return None if s.origin != "native-sync" else _native_outside(s, copies, around)
     master = _master_of(s, copies)
-    created = (master or s).created
+    created = s.created if master is None or master.created is None else master.created
     connection = around.connection(s.user or "")
     if created is None:
         return None if _is_tombstone(s) else Rule.ACTIVE_WINDOW
@@ -77,6 +79,8 @@ def outside(s: Sighting, copies: Sequence[Sighting], around: Surroundings) -> Ru
 
 def _native_outside(s: Sighting, copies: Sequence[Sighting], around: Surroundings) -> Rule | None:
     seen = [o for o in copies if o.side == "calendar" and o.user == s.user and o.original is None and o.created is not None]
+    if seen and all(_kind(o) != "meeting" for o in seen):
+        return Rule.NOT_A_MEETING
     if seen:
         return None if any(outside(o, copies, around) is None for o in seen) else Rule.ACTIVE_WINDOW
     if s.created is not None and around.connection(s.user or "").created_within_any(s.created):
@@ -95,11 +99,40 @@ def _master_of(s: Sighting, copies: Sequence[Sighting]) -> Sighting | None:
 
 
 def _counting(s: Sighting, connection: Connection) -> Sighting | None:
-    """The copy with those revisions only that a connection's end lets count."""
-    if s.side == "crm" or connection.live is not None and connection.live.provider == s.provider:
+    """The copy with those revisions only that count: what was said before its connection ended, and no removal from a window
+    in which it was not."""
+    if s.side == "crm":
         return s
-    kept = tuple([r for r in s.revisions if connection.counts(s.provider, r.updated)])
-    return (s if len(kept) == len(s.revisions) else replace(s, revisions=kept)) if kept else None
+    live = connection.live
+    connected = live is not None and live.provider == s.provider
+    kept = [r for r in s.revisions if (connected or connection.counts(s.provider, r.updated)) and not (r.span and removes_nothing(s, r))]
+    if len(kept) == len(s.revisions):
+        return s
+    return replace(s, revisions=tuple(kept)) if kept else None
+
+
+def removes_nothing(s: Sighting, removal: Revision) -> bool:
+    """Was the copy, when last heard of before, outside the window of the round that reports it removed? Then the report says
+    nothing: providers report as removed what only left the window."""
+    if removal.span is None:
+        return False
+    told_before: Content | None = None
+    for r in s.revisions:
+        if r is removal and told_before is not None:
+            break
+        told_before = r.content or told_before
+    return told_before is not None and not occurs(told_before, removal.span)
+
+
+def occurs(content: Content, span: tuple[int, int]) -> bool:
+    """Has it an occurrence that overlaps [from, to)?"""
+    shape = recurrence.spec(
+        content.start, content.time_zone, content.duration, content.all_day, content.rules, content.excluded, content.added
+    )
+    low, high = span
+    first = recurrence.slot(shape, shape.start)
+    length = max(first.end - first.start, 1)
+    return any(at.start < high and max(at.end, at.start + 1) > low for at in recurrence.starts(shape, low - length, high))
 
 
 # --- what a copy says over time ------------------------------------------------------------------------------------------
@@ -109,15 +142,16 @@ def told(s: Sighting) -> list[Told]:
     """The copy's words in order, each with the content known by then; what only an older word says is taken, and for a
     deletion that came first, what a later one says."""
     if len(s.revisions) == 1:
-        return [Told(s.revisions[0], s.revisions[0].content)]
+        return [Told(s.revisions[0], s.revisions[0].content, s.revisions[0].hidden)]
     words: list[Told] = []
     known: Content | None = None
+    bare = True
     for r in s.revisions:
         if r.content is not None and not r.hidden:
-            known = r.content
+            known, bare = r.content, False
         elif r.content is not None:
             known = r.content if known is None else _uncovered(known, r.content)
-        words.append(Told(r, known))
+        words.append(Told(r, known, bare))
     return words
 
 
@@ -140,6 +174,35 @@ def _content(words: Sequence[Told]) -> Content | None:
         if word.content is not None:
             return word.content
     return None
+
+
+def _start(content: Content) -> int:
+    """The instant of its first start."""
+    return instant(content.start, None if content.all_day else content.time_zone)
+
+
+def _start_of(words: Sequence[Told]) -> int:
+    content = _content(words)
+    return 0 if content is None else _start(content)
+
+
+def _told_of(s: Sighting) -> Revision:
+    """Its newest word that is no tombstone: what was private or no meeting stays that when it is deleted."""
+    return next((r for r in reversed(s.revisions) if r.state != "deleted"), last(s))
+
+
+def _kind(s: Sighting) -> str:
+    return _told_of(s).kind
+
+
+def is_private(s: Sighting) -> bool:
+    """Is this copy private?"""
+    return _told_of(s).private
+
+
+def _is_off(r: Revision) -> bool:
+    """Does a CRM row say that it is cancelled?"""
+    return r.state == "cancelled" or r.off
 
 
 def _deleted(s: Sighting) -> bool:
@@ -167,19 +230,22 @@ def _addresses(user: str | None, around: Surroundings) -> tuple[str, ...]:
 # --- 2. and the whole --------------------------------------------------------------------------------------------------------
 
 
-def settle(copies: Sequence[Sighting], around: Surroundings, keep: View | None = None) -> Settled:
-    """What the meeting is. With `keep`, guests that stand in it unchanged keep the contacts they were matched with."""
+def settle(copies: Sequence[Sighting], around: Surroundings, keep: View | None = None, again: Collection[str] = ()) -> Settled:
+    """What the meeting is. With `keep`, guest lists that stand in it unchanged keep the contacts they were matched with, and
+    only the people with the keys `again` are judged anew, for contacts they may have become."""
     excluded: dict[str, Rule] = {}
     calendar, crm, why_not = _that_count(copies, around, excluded)
     if not calendar and not crm:
         return Settled(None, why_not, {}, False, (), excluded)
     whole_rows, rows_by_start = _rows(crm, calendar) if crm else ([], {})
-    if _suppressed(whole_rows):
+    rows = [s for s in copies if s.side == "crm"]
+    if rows and _suppressed(_rows(rows, calendar)[0]):
+        # Any row's deletion counts, also of a row that by itself would let nothing in.
         return Settled(None, Rule.CRM_DELETE_KEEPS_CALENDAR, {}, False, (), excluded)
     for s in copies:
-        if s.original is None and s.side == "calendar" and last(s).private:
+        if s.original is None and s.side == "calendar" and is_private(s):
             return Settled(None, Rule.PRIVATE, {}, False, (), excluded)
-    return _Settling(around, keep).settled(calendar, whole_rows, rows_by_start, crm, why_not, excluded)
+    return _Settling(around, keep, again).settled(calendar, whole_rows, rows_by_start, crm, why_not, excluded)
 
 
 def _that_count(
@@ -198,7 +264,7 @@ def _that_count(
         if counted is None:
             why_not = why_not or Rule.ACTIVE_WINDOW
             excluded[s.key] = Rule.ACTIVE_WINDOW
-        elif last(counted).kind != "meeting":
+        elif _kind(counted) != "meeting":
             why_not = Rule.NOT_A_MEETING
         else:
             (crm if s.side == "crm" else calendar).append(counted)
@@ -227,7 +293,7 @@ def _rows(crm: Sequence[Sighting], calendar: Sequence[Sighting]) -> tuple[list[S
         if row.original is not None:
             single.setdefault(row.original, []).append(row)
         elif several and (series or not calendar) and (content := _content(told(row)[:1]) or _content(told(row))) is not None:
-            single.setdefault(instant(content.start, content.time_zone), []).append(row)
+            single.setdefault(_start(content), []).append(row)
         elif several and (series or not calendar):
             continue  # a row of which nothing but its deletion is known: which occurrence it was cannot be said
         else:
@@ -238,11 +304,13 @@ def _rows(crm: Sequence[Sighting], calendar: Sequence[Sighting]) -> tuple[list[S
 class _Settling:
     """One settling: the surroundings, and what is gathered on the way."""
 
-    def __init__(self, around: Surroundings, keep: View | None) -> None:
+    def __init__(self, around: Surroundings, keep: View | None, again: Collection[str]) -> None:
         self.around = around
         self.kept = _kept(keep)
+        self.again = again
         self.lost: Lost = {}
-        self.merged = False
+        self.crm_moved = False
+        self.calendar_moved = False
         self.decisions: dict[tuple[str | None, str | None], Decision] = {}
         self.associated: tuple[str, ...] = ()
         self.by_hand = False
@@ -273,7 +341,7 @@ class _Settling:
             deals=_gathered(crm, "deals") if crm else (),
             tickets=_gathered(crm, "tickets") if crm else (),
         )
-        return Settled(view, None, self.lost, self.merged, tuple(self.decisions.values()), excluded)
+        return Settled(view, None, self.lost, self.crm_moved and self.calendar_moved, tuple(self.decisions.values()), excluded)
 
     # --- 3. whose copy speaks --------------------------------------------------------------------------------------------
 
@@ -282,8 +350,11 @@ class _Settling:
         providers the one connected last; else those of the mailbox whose word is the newest."""
         if len(masters) < 2:
             return masters, masters
-        owners = [s for s in masters if _is_owners(s, _content(told(s)), self.around) and _content(told(s)) is not None]
-        candidates = owners or [s for s in masters if not _deleted(s)] or masters
+        known = {s.key: words[-1] for s in masters if (words := told(s))[-1].content is not None}
+        seen = [s for s in masters if s.key in known and not known[s.key].bare]
+        # A copy of which only free or busy is seen has no organiser to speak for.
+        owners = [s for s in seen if _is_owners(s, known[s.key].content, self.around)]
+        candidates = owners or [s for s in seen if not _deleted(s)] or seen or masters
         groups: dict[tuple[str | None, str], list[Sighting]] = {}
         for s in candidates:
             groups.setdefault((s.user, s.provider), []).append(s)
@@ -314,12 +385,25 @@ class _Settling:
     def _parts(self, masters: list[Sighting], speaking: list[Sighting], calendar: list[Sighting], rows: list[Sighting]) -> list[Part]:
         known = [(s, words) for s in speaking if _content(words := told(s)) is not None]
         if not known:
-            return [self._crm_part(row) for row in rows[:1] if _content(told(row)) is not None] if not calendar else []
+            return self._only_rows(calendar, rows)
         series = [(s, words) for s, words in known if (c := _content(words)) is not None and (c.rules or c.added)]
         if len(series) < 2:
             living = [pair for pair in known if not _deleted(pair[0])] or known
             series = [max(living, key=lambda pair: (last(pair[0]).updated, pair[0].key))]
+        series.sort(key=lambda pair: (_start_of(pair[1]), pair[0].key))
         return [self._part(s, words, masters, speaking, rows) for s, words in series]
+
+    def _only_rows(self, calendar: list[Sighting], rows: list[Sighting]) -> list[Part]:
+        """The whole as the CRM alone tells it, cancelled if its calendar copy is known by its tombstone."""
+        row = next((r for r in rows if _content(told(r)) is not None), None)
+        if row is None or any(s.original is not None for s in calendar):
+            return []
+        part = self._crm_part(row)
+        content = _content(told(row))
+        for s in calendar:
+            if part.cancelled_from is None and _deleted(s) and _is_owners(s, content, self.around):
+                part = replace(part, cancelled_from=last(s).updated)
+        return [part]
 
     def _part(self, s: Sighting, words: list[Told], masters: list[Sighting], speaking: list[Sighting], rows: list[Sighting]) -> Part:
         live = [w for w in words if w.revision.state != "deleted" and w.content is not None]
@@ -328,8 +412,12 @@ class _Settling:
             live.append(later)
         content = live[-1].content if live else _content(words)
         assert content is not None
-        answers = self._answers([m for m in masters if m not in speaking], content)
+        others = [m for m in masters if m not in speaking]
+        answers = self._answers(_counterparts(others, content), content, s.user) if others else {}
         cancelled = self._cancelled(s, words, content)
+        if cancelled is None and others:
+            tombs = [last(m).updated for m in others if _deleted(m) and not told(m)[-1].content and _is_owners(m, content, self.around)]
+            cancelled = min(tombs, default=None)
         if later is not None and later.revision.state == "cancelled":
             cancelled = later.revision.updated
         if cancelled is None and _deleted(s):
@@ -339,7 +427,9 @@ class _Settling:
         if cancelled is None:
             cancelled = row_cancelled
         formers, since = self._formers(live)
-        first = live[0].content if live else content
+        # A single meeting that was a series before is named by its own start: the series' first start is another entry's name.
+        own = [w for w in live if since is None or w.revision.updated >= since] or live
+        first = own[0].content if own else content
         assert first is not None
         return Part(
             shown=shown,
@@ -352,12 +442,13 @@ class _Settling:
             formers=formers,
         )
 
-    def _first(self, content: Content, rows: list[Sighting]) -> int:
+    def _first(self, calendar: Content, rows: list[Sighting]) -> int:
         """The first start a single meeting ever had, which names its entries for good."""
-        starts = [(0, instant(content.start, None if content.all_day else content.time_zone))]
+        starts = [(0, _start(calendar))]
         for row in rows:
-            if (words := told(row)) and words[0].content is not None and row.created is not None and row.origin == "user":
-                starts.append((-1, instant(words[0].content.start, words[0].content.time_zone)))
+            content = told(row)[0].content
+            if content is not None and row.created is not None and row.origin == "user":
+                starts.append((-1, _start(content)))
         return min(starts)[1]
 
     def _cancelled(self, s: Sighting, words: list[Told], content: Content) -> int | None:
@@ -367,10 +458,13 @@ class _Settling:
             return next((w.revision.updated for w in _run(words)), word.updated)
         return None
 
-    def _answers(self, others: list[Sighting], content: Content) -> dict[str, str]:
-        """Other copies' owners' answers, by person key: of another's copy only its owner's answer counts."""
+    def _answers(self, others: list[Sighting], content: Content, speaker: str | None) -> dict[str, str]:
+        """Other copies' owners' answers, by person key: of another's copy only its owner's answer counts. What the speaking
+        mailbox's owner answers stands in his own copy."""
         found: dict[str, str] = {}
         for s in others:
+            if s.user == speaker:
+                continue
             keys = _addresses(s.user, self.around)
             if _deleted(s):
                 found.update((key, "declined") for key in keys if not _is_owners(s, content, self.around))
@@ -386,7 +480,7 @@ class _Settling:
         since: int | None = None
         for before, after in zip(live, live[1:], strict=False):
             old, new = before.content, after.content
-            if old is None or new is None or _shape(old) == _shape(new) or not (old.rules or old.added) or not (new.rules or new.added):
+            if old is None or new is None or _shape(old) == _shape(new) or not (old.rules or old.added):
                 continue
             formers.append(Former(self._shown(old), old.rules, after.revision.updated, since, old.excluded, old.added))
             since = after.revision.updated
@@ -424,42 +518,73 @@ class _Settling:
         masters: list[Sighting],
         speaking: list[Sighting],
     ) -> Exception_ | None:
-        if _suppressed(rows) or any(last(s).private for s in copies):
+        if _suppressed(rows) or any(is_private(s) for s in copies):
             return Exception_(original, gone=True)
         owners = bool(speaking) and _is_owners(speaking[0], _content(told(speaking[0])), self.around)
         own = [s for s in copies if not owners or s.user == speaking[0].user] if speaking else copies
-        if own:
-            made = self._from_copy(original, own, copies, masters)
-        else:
-            made = None
+        made = self._from_copy(original, own, masters) if own else None
+        made = self._with_answers_to(original, made, copies, own, parts, masters)
         if rows:
             made = self._with_occurrence_rows(original, made, rows, parts)
         if made is not None and not parts:
             made = replace(made, loose=True)
         return made
 
-    def _from_copy(self, original: int, own: list[Sighting], copies: list[Sighting], masters: list[Sighting]) -> Exception_ | None:
-        living = [s for s in own if not _deleted(s)]
-        s = max(living or own, key=lambda one: (last(one).updated, one.key))
+    def _from_copy(self, original: int, own: list[Sighting], masters: list[Sighting]) -> Exception_ | None:
+        s = _newest(own)
         words = told(s)
         word = words[-1].revision
         content = _content(words)
-        heads = [w.content for m in masters for w in told(m) if w.content is not None]
+        heads = [w.content for m in masters for w in told(m) if w.content is not None and not w.bare]
+        if content is not None and words[-1].bare and heads:
+            content = _uncovered(heads[-1], content)  # its details are hidden: they are its series', as far as is known
         whose = content or (heads[-1] if heads else None)
         cancelled = word.state == "cancelled" or (word.state == "deleted" and _is_owners(s, whose, self.around))
-        if content is not None and any(_as_made(content, head, original) for head in heads):
-            content = None  # as its master has it: a sighting, no exception
+        if content is not None and any(_as_made(content, word.updated, told(m), original) for m in masters):
+            content = None  # as its series has it: a sighting, no exception
         if content is None:
             return Exception_(original, cancelled=True, updated=word.updated) if cancelled else None
-        shown = self._shown(_with_answers(content, self._answers([c for c in copies if c is not s], content)))
-        return Exception_(original, shown, cancelled, updated=word.updated)
+        return Exception_(original, self._shown(content), cancelled, updated=word.updated)
+
+    def _with_answers_to(
+        self,
+        original: int,
+        made: Exception_ | None,
+        copies: list[Sighting],
+        own: list[Sighting],
+        parts: list[Part],
+        masters: list[Sighting],
+    ) -> Exception_ | None:
+        """The occurrence with what the owners of other copies of it answered, where that is not what they answered to the
+        series."""
+        base = made.shown if made is not None and made.shown is not None else self._made_by(parts, original)
+        others = [
+            s for s in copies if not (own and s is _newest(own) and not _deleted(s)) and not _says_what_he_says_of_all(s, masters, original)
+        ]
+        if base is None or not others:
+            return made
+        answers: dict[str, str] = {}
+        for s in others:
+            keys = _addresses(s.user, self.around)
+            if _deleted(s):
+                answers.update((key, "declined") for key in keys if key != owner_key(base.guests))
+                continue
+            guests = content.guests if (content := _content(told(s))) is not None else ()
+            guest = next((g for g in guests if key_of(g.person) in keys), None)
+            if guest is not None and guest.status != "needs-action":
+                answers[key_of(guest.person)] = guest.status
+        answered = _answered(base.guests, answers)
+        if answered == base.guests:
+            return made
+        kept = made or Exception_(original, updated=max(last(s).updated for s in others))
+        return replace(kept, shown=replace(base, guests=answered))
 
     def _with_occurrence_rows(self, original: int, made: Exception_ | None, rows: list[Sighting], parts: list[Part]) -> Exception_ | None:
         row = max(rows, key=lambda one: (last(one).updated, one.key))
         words = [w for w in told(row) if w.content is not None]
         if not words:
             return made
-        row_cancelled = words[-1].revision.state == "cancelled"
+        row_cancelled = _is_off(words[-1].revision)
         base = made.shown if made is not None and made.shown is not None else self._made_by(parts, original)
         if base is None:
             content = words[-1].content
@@ -491,13 +616,13 @@ class _Settling:
         content, first = words[-1].content, words[0].content
         assert content is not None
         assert first is not None
-        cancelled = words[-1].revision.updated if words[-1].revision.state == "cancelled" else None
+        cancelled = words[-1].revision.updated if _is_off(words[-1].revision) else None
         return Part(
             shown=self._shown(content, (self.associated, self.by_hand)),
             rules=content.rules,
             excluded=content.excluded,
             added=content.added,
-            first=None if content.rules or content.added else instant(first.start, None if first.all_day else first.time_zone),
+            first=None if content.rules or content.added else _start(first),
             cancelled_from=cancelled,
         )
 
@@ -510,7 +635,7 @@ class _Settling:
         shown = self._overlaid(shown, history, told_rows, time_too=not series)
         row = max(told_rows, key=lambda one: last(one).updated)
         word = [r for r in row.revisions if r.content is not None][-1]
-        return self._also_for(shown, (self.associated, self.by_hand)), word.updated if word.state == "cancelled" else None
+        return self._also_for(shown, (self.associated, self.by_hand)), word.updated if _is_off(word) else None
 
     def _overlaid(self, shown: Shown, history: Sequence[tuple[int, Content | Shown]], rows: list[Sighting], time_too: bool) -> Shown:
         row = max(rows, key=lambda one: (last(one).updated, one.key))
@@ -522,7 +647,7 @@ class _Settling:
                 changes[field] = result.value
             if result.lost:
                 self.lost[field] = getattr(left[-1][1], field)
-            self.merged = self.merged or (result.moved and len(history) > 1)
+            self._moved(result)
         if time_too:
             when = merge([(t, _when(c)) for t, c in left], [(t, _when(c)) for t, c in history])
             if when.from_left:
@@ -531,8 +656,12 @@ class _Settling:
                 changes |= {"start": newest.start, "duration": newest.duration, "time_zone": newest.time_zone, "all_day": newest.all_day}
             if when.lost:
                 self.lost["start"] = _said(left[-1][1])
-            self.merged = self.merged or (when.moved and len(history) > 1)
+            self._moved(when)
         return replace(shown, **changes) if changes else shown
+
+    def _moved(self, result: Merged) -> None:
+        self.crm_moved = self.crm_moved or result.left_moved
+        self.calendar_moved = self.calendar_moved or result.right_moved
 
     # --- 5. whose timelines --------------------------------------------------------------------------------------------------
 
@@ -553,7 +682,7 @@ class _Settling:
         )
 
     def _match(self, guests: tuple[Guest, ...], associated: tuple[tuple[str, ...], bool]) -> Matched:
-        kept = self.kept.get(frozenset(key_of(g.person) for g in guests)) if self.kept and not associated[0] else None
+        kept = self.kept.get(self._visible(guests)) if self.kept and not associated[0] else None
         if kept is not None:
             return self._as_matched_before(guests, *kept)
         matched = match(guests, associated[0], associated[1], self.around)
@@ -561,15 +690,23 @@ class _Settling:
             self.decisions[decision.guest, decision.contact] = decision
         return matched
 
+    def _visible(self, guests: tuple[Guest, ...]) -> frozenset[str]:
+        """Who of these may be shown: by them, what was shown before is recognised."""
+        return frozenset(judged.key for g in guests if (judged := self.around.judged(g.person)).shown)
+
     def _as_matched_before(
         self, guests: tuple[Guest, ...], contacts: tuple[str, ...], by_guest: dict[str, str], keys: frozenset[str]
     ) -> Matched:
         """Who was matched before stays so, but for what merges and erasures made of them since."""
         now = {c: found.id if (found := self.around.contact(c)) is not None else c for c in {*contacts, *by_guest.values()}}
         gone = {c for c in now if (found := self.around.contact(c)) is not None and found.erased}
+        more = {j.key: j for g in guests if key_of(g.person) in self.again and (j := self.around.judged(g.person)).contacts}
+        for judged in more.values():
+            self.decisions.update({(d.guest, d.contact): d for d in judged.decisions})
+        new = [c for judged in more.values() for c in judged.contacts]
         return Matched(
-            tuple(dict.fromkeys(now[c] for c in contacts if c not in gone)),
-            {key: now[c] for key, c in by_guest.items() if c not in gone},
+            tuple(dict.fromkeys([*(now[c] for c in contacts if c not in gone), *new])),
+            {**{key: now[c] for key, c in by_guest.items() if c not in gone}, **{key: j.contacts[0] for key, j in more.items()}},
             tuple([g for g in guests if key_of(g.person) in keys and not self.around.person(g.person).erased]),
             (),
         )
@@ -610,7 +747,7 @@ def _associations(rows: Sequence[Sighting]) -> tuple[tuple[str, ...], bool]:
         if content is not None and content.contacts:
             found.update(dict.fromkeys(content.contacts))
             by_hand = by_hand or row.origin in ("user", "rendezvous")
-    return tuple(found), by_hand
+    return tuple(sorted(found)), by_hand
 
 
 def _gathered(crm: Sequence[Sighting], field: str) -> tuple[str, ...]:
@@ -619,7 +756,7 @@ def _gathered(crm: Sequence[Sighting], field: str) -> tuple[str, ...]:
         content = _content(told(row))
         if content is not None:
             found.update(dict.fromkeys(getattr(content, field)))
-    return tuple(found)
+    return tuple(sorted(found))
 
 
 def _origin(calendar: Sequence[Sighting], crm: Sequence[Sighting]) -> str:
@@ -638,27 +775,65 @@ def _links(calendar: Sequence[Sighting], crm: Sequence[Sighting], speaking: Sequ
         return {calendar[0].provider: calendar[0].id}
     links: dict[str, str] = {}
     whole = [s for s in calendar if s.original is None] or list(calendar)
-    for s in [*sorted(crm, key=lambda r: (r.original is not None, r.created or 0, r.key)), *speaking, *whole]:
+    first = sorted(crm, key=lambda r: (r.original is not None, r.created or 0, r.key))
+    for s in [*first, *sorted(speaking, key=_precedes), *sorted(whole, key=_precedes)]:
         links.setdefault(s.provider, s.id)
     return links
+
+
+def _precedes(s: Sighting) -> tuple[bool, int, str]:
+    """Living copies first, then those created earlier."""
+    return (_deleted(s), s.created or 0, s.key)
+
+
+def _newest(copies: list[Sighting]) -> Sighting:
+    """The copy with the newest word, a living one if there is any."""
+    return max([s for s in copies if not _deleted(s)] or copies, key=lambda one: (last(one).updated, one.key))
+
+
+def _counterparts(others: list[Sighting], content: Content) -> list[Sighting]:
+    """Of other mailboxes' copies those of this part, where a mailbox has several: the ones with its first start."""
+    counts: dict[str | None, int] = {}
+    for s in others:
+        counts[s.user] = counts.get(s.user, 0) + 1
+    start = _start(content)
+    return [s for s in others if counts[s.user] == 1 or any(w.content is not None and _start(w.content) == start for w in told(s))]
+
+
+def _says_what_he_says_of_all(s: Sighting, masters: list[Sighting], original: int) -> bool:
+    """Does a copy of one occurrence say what the series in the same mailbox says?"""
+    content = _content(told(s))
+    if _deleted(s) or content is None:
+        return False
+    return any(_as_made(content, last(s).updated, told(m), original) for m in masters if m.user == s.user)
 
 
 def _with_answers(content: Content, answers: dict[str, str]) -> Content:
     if not answers:
         return content
-    guests = tuple(
-        replace(g, status=answers[key]) if (key := key_of(g.person)) in answers and g.status != answers[key] else g for g in content.guests
+    guests = _answered(content.guests, answers)
+    return content if guests == content.guests else replace(content, guests=guests)
+
+
+def _answered(guests: tuple[Guest, ...], answers: dict[str, str]) -> tuple[Guest, ...]:
+    return tuple(
+        [replace(g, status=answers[key]) if (key := key_of(g.person)) in answers and g.status != answers[key] else g for g in guests]
     )
-    return replace(content, guests=guests)
 
 
 def _shape(content: Content) -> tuple[object, ...]:
     return (content.start, content.time_zone, content.all_day, content.rules, content.excluded, content.added)
 
 
-def _as_made(content: Content, head: Content, original: int) -> bool:
-    """Does it say what its master, as it was at some time, says of the occurrence at `original`?"""
-    zone = None if content.all_day else content.time_zone
+def _as_made(content: Content, at: int, head: list[Told], original: int) -> bool:
+    """Does an occurrence, told at `at`, say what its series, as it was then or later, says of it?"""
+    if _start(content) != original:
+        return False
+    then = max((n for n, w in enumerate(head) if w.revision.updated <= at), default=0)
+    return any(w.content is not None and _says_as_much(content, w.content) and _makes(w.content, original) for w in head[then:])
+
+
+def _says_as_much(content: Content, head: Content) -> bool:
     return (
         content.duration == head.duration
         and content.all_day == head.all_day
@@ -666,9 +841,13 @@ def _as_made(content: Content, head: Content, original: int) -> bool:
         and content.location == head.location
         and content.conference_url == head.conference_url
         and content.tentative == head.tentative
-        and content.guests == head.guests
-        and instant(content.start, zone) == original
+        and same_guests(content.guests, head.guests)
     )
+
+
+def _makes(head: Content, original: int) -> bool:
+    shape = recurrence.spec(head.start, head.time_zone, head.duration, head.all_day, head.rules, head.excluded, head.added)
+    return recurrence.makes(shape, original)
 
 
 def _when(content: Content | Shown | None) -> tuple[object, ...]:

@@ -13,7 +13,8 @@ from enum import Enum
 
 from msgspec.structs import replace
 
-from domain.events import Content, Guest, Revision, Sighting
+from domain.events import Content, Guest, Revision, Sighting, Words
+from domain.people import key_of
 from domain.recurrence import millis
 from domain.source_events import DeletedData, MeetingData, PrivateMeetingData, SourceEvent
 
@@ -93,11 +94,23 @@ def revision(event: SourceEvent, mark: int | None = None) -> Revision:
     if mark is None:
         mark = digest(event.source, event.id)
     if isinstance(data, DeletedData):
-        return Revision(updated, mark, "deleted", event.sequence, p.revision)
+        span = None if data.from_ is None or data.to is None else (millis(data.from_), millis(data.to))
+        return Revision(updated, mark, "deleted", event.sequence, p.revision, span=span)
     private = data.privacy != "public"
     state = "restored" if event.kind == "meeting.restored" else ("cancelled" if data.status == "cancelled" else "confirmed")
     bare = private or isinstance(data, PrivateMeetingData) or data.kind != "meeting"
-    return Revision(updated, mark, state, event.sequence, p.revision, p.details_hidden, private, data.kind, None if bare else content(data))
+    return Revision(
+        updated,
+        mark,
+        state,
+        event.sequence,
+        p.revision,
+        p.details_hidden,
+        private,
+        data.kind,
+        None if bare else content(data),
+        off=state == "restored" and data.status == "cancelled",
+    )
 
 
 def content(m: MeetingData) -> Content:
@@ -151,36 +164,99 @@ def joined(known: Sighting | None, seen: Sighting) -> tuple[Sighting, News]:
     revisions = known.revisions
     if any(new.event == r.event for r in revisions):
         return known, News.DUPLICATE
-    place = len(revisions)
-    while place and compare(revisions[place - 1], new) > 0:
-        place -= 1
-    if place and compare(revisions[place - 1], new) == 0 and _says_the_same(revisions[place - 1], new):
-        return _with_words(known, seen, False), News.KNOWN
-    newest = place == len(revisions)
-    together = (*revisions[:place], new, *revisions[place:])
+    for place, r in enumerate(revisions):
+        if compare(r, new) == 0 and _says_the_same(r, new):
+            return _filled(known, seen, place), News.KNOWN
+    if _identity(seen) != _identity(known) or any(r.words is not None for r in revisions):
+        revisions = tuple([_worded(r, known) for r in revisions])
+        new = _worded(new, seen)
+    together = _placed(revisions, new)
+    newest = together[-1] is new
     if len(together) > KEPT:
         together = (together[0], *together[2:])
-    return replace(_with_words(known, seen, newest), revisions=together), News.NEWER if newest else News.STALE
+    return _identified(known, together, seen), News.NEWER if newest else News.STALE
+
+
+def _filled(known: Sighting, seen: Sighting, place: int) -> Sighting:
+    """The copy, whose revision at `place` was told once more and now says more of the copy's identity."""
+    if _identity(seen) == _identity(known):
+        return _identified(known, known.revisions, seen)
+    revisions = [_worded(r, known) for r in known.revisions]
+    said, more = revisions[place].words, _worded(seen.revisions[0], seen).words
+    assert said is not None
+    assert more is not None
+    filled = {name: getattr(said, name) if getattr(said, name) is not None else getattr(more, name) for name in _WORDS}
+    origin = said.origin if said.origin != "user" else more.origin
+    revisions[place] = replace(revisions[place], words=Words(**filled, origin=origin))
+    return _identified(known, tuple(revisions), seen)
+
+
+def _placed(revisions: tuple[Revision, ...], new: Revision) -> tuple[Revision, ...]:
+    """The revisions with one more, in an order that does not depend on which came first.
+
+    Those with a sequence are ordered by it. One without comes after the last of them that is not later by `updated`; among
+    themselves, those without are ordered by `updated`.
+    """
+    if all((r.sequence is None) is (new.sequence is None) for r in revisions):
+        place = len(revisions)
+        while place and compare(revisions[place - 1], new) > 0:
+            place -= 1
+        return (*revisions[:place], new, *revisions[place:])
+    everything = (*revisions, new)
+    ordered = sorted([r for r in everything if r.sequence is not None], key=lambda r: (r.sequence or "", r.updated))
+    for loose in sorted([r for r in everything if r.sequence is None], key=lambda r: r.updated):
+        place = len(ordered)
+        while place and ordered[place - 1].updated > loose.updated:
+            place -= 1
+        ordered.insert(place, loose)
+    return tuple(ordered)
 
 
 def _says_the_same(a: Revision, b: Revision) -> bool:
-    return (a.state, a.hidden, a.private, a.kind, a.content) == (b.state, b.hidden, b.private, b.kind, b.content)
+    return (a.state, a.hidden, a.private, a.kind, a.off, a.span) == (b.state, b.hidden, b.private, b.kind, b.off, b.span) and same_content(
+        a.content, b.content
+    )
 
 
-def _with_words(known: Sighting, seen: Sighting, newest: bool) -> Sighting:
-    """Identity is taken from whichever revision says it; of two words the newer stands."""
+def same_content(a: Content | None, b: Content | None) -> bool:
+    """Do they say the same of the same people? A person is his key: how he is sealed changes when he is erased."""
+    if a == b:
+        return True
+    if a is None or b is None:
+        return False
+    return same_guests(a.guests, b.guests) and replace(a, guests=()) == replace(b, guests=())
 
-    def pick(old: object, new: object) -> object:
-        return (new if newest and new is not None else old) if old is not None else new
 
+def same_guests(a: tuple[Guest, ...], b: tuple[Guest, ...]) -> bool:
+    """The same people with the same answers?"""
+    return a == b or [(key_of(g.person), g.status, g.owner, g.attendee) for g in a] == [
+        (key_of(g.person), g.status, g.owner, g.attendee) for g in b
+    ]
+
+
+_WORDS = ("user", "uid", "link", "series", "original", "original_day")
+
+
+def _identity(s: Sighting) -> tuple[object, ...]:
+    return (s.user, s.uid, s.link, s.series, s.original, s.original_day, s.origin)
+
+
+def _worded(r: Revision, s: Sighting) -> Revision:
+    """The revision with what it says of its copy's identity written into it."""
+    return r if r.words is not None else replace(r, words=Words(s.user, s.uid, s.link, s.series, s.original, s.original_day, s.origin))
+
+
+def _identified(known: Sighting, revisions: tuple[Revision, ...], seen: Sighting) -> Sighting:
+    """The copy with these revisions. Of each name the newest revision that says it is believed."""
     created = min((c for c in (known.created, seen.created) if c is not None), default=None)
-    origin = seen.origin if known.origin == "user" else known.origin
-    changes = {
-        name: pick(getattr(known, name), getattr(seen, name)) for name in ("user", "uid", "link", "series", "original", "original_day")
-    }
-    if created == known.created and origin == known.origin and all(getattr(known, n) == v for n, v in changes.items()):
-        return known
-    return replace(known, created=created, origin=origin, **changes)
+    words = [r.words for r in reversed(revisions) if r.words is not None]
+    if not words:
+        same = revisions is known.revisions and created == known.created
+        return known if same else replace(known, revisions=revisions, created=created)
+    names = {name: next((v for w in words if (v := getattr(w, name)) is not None), None) for name in _WORDS}
+    origin = next((w.origin for w in words if w.origin != "user"), "user")
+    changed = Sighting(known.key, known.side, known.provider, known.id, created=created, revisions=revisions, origin=origin, **names)
+    return known if _identity(changed) == _identity(known) and revisions is known.revisions and created == known.created else changed
 
 
 def last(s: Sighting) -> Revision:
@@ -191,5 +267,7 @@ def last(s: Sighting) -> Revision:
 def united(a: Sighting, b: Sighting) -> Sighting:
     """Two records of one copy (it was recorded under two meetings) as one."""
     for r in b.revisions:
-        a, _ = joined(a, replace(b, revisions=(r,)))
+        w = r.words
+        told = b if w is None else replace(b, **{name: getattr(w, name) for name in (*_WORDS, "origin")})
+        a, _ = joined(a, replace(told, revisions=(r,)))
     return a

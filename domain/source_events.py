@@ -25,6 +25,7 @@ from domain import recurrence
 PREFIX = "rendezvous."
 MAX_BYTES = 256 * 1024
 MAX_PARTICIPANTS = 1000
+MAX_RULES = 20
 
 Instant = Annotated[datetime, Meta(tz=True)]
 LocalTime = Annotated[datetime, Meta(tz=False)]
@@ -134,7 +135,7 @@ class MeetingData(Struct, frozen=True, gc=False, rename="camel"):
     associations: Associations = Associations()
 
 
-class PrivateMeetingData(Struct, frozen=True, gc=False, rename="camel"):
+class PrivateMeetingData(Struct, frozen=True, gc=False, rename="camel", forbid_unknown_fields=True):
     """The kept form of a private meeting: who told it and which one it is, nothing of what it says."""
 
     side: Literal["calendar", "crm"]
@@ -369,7 +370,7 @@ def read(raw: bytes) -> SourceEvent | list[Problem]:
             data = decoder.decode(envelope.data)
         except msgspec.ValidationError:
             # The kept form of a private meeting has no content to examine; nothing else is let through by it.
-            if decoder is not _decoders["rendezvous.meeting.created.v1"]:
+            if TYPES[envelope.type] is not MeetingData:
                 raise
             data = _private.decode(envelope.data)
     except (msgspec.DecodeError, KeyError, RecursionError, UnicodeDecodeError, ValueError):
@@ -393,6 +394,8 @@ def _examine(envelope: Envelope, data: Any) -> list[Problem]:
     kind = type(data)
     if kind is MeetingData:
         found += _examine_meeting(envelope.type, data)
+    elif kind is PrivateMeetingData:
+        found += _examine_provenance(envelope.type, data)
     elif kind is DeletedData and not data.provenance.id:
         found.append(Problem("/data/provenance/id", "required: the id of what was deleted"))
     elif kind is ListedData and data.from_ >= data.to:
@@ -402,13 +405,18 @@ def _examine(envelope: Envelope, data: Any) -> list[Problem]:
     return found
 
 
-def _examine_meeting(type_: str, m: MeetingData) -> list[Problem]:
+def _examine_provenance(type_: str, m: MeetingData | PrivateMeetingData) -> list[Problem]:
     found: list[Problem] = []
     calendar_side = m.side == "calendar"
     if calendar_side and m.provenance.created is None:
         found.append(Problem("/data/provenance/created", "required on the calendar side: the active-window rule decides by it"))
     if calendar_side and type_ == "rendezvous.meeting.restored.v1":
         found.append(Problem("/data/side", "only the CRM restores a meeting"))
+    return found
+
+
+def _examine_meeting(type_: str, m: MeetingData) -> list[Problem]:
+    found = _examine_provenance(type_, m)
     if m.time_zone is not None and not zone_exists(m.time_zone):
         found.append(Problem("/data/timeZone", f"no IANA time zone: {m.time_zone[:80]!r}"))
     if recurrence.duration(m.duration) is None:
@@ -421,7 +429,9 @@ def _examine_meeting(type_: str, m: MeetingData) -> list[Problem]:
             found.append(Problem("/data/duration", "an all-day meeting lasts whole days"))
     if len(m.participants) > MAX_PARTICIPANTS:
         found.append(Problem("/data/participants", f"{len(m.participants)}; at most {MAX_PARTICIPANTS} are accepted"))
-    if m.recurrence_rules:
+    if len(m.recurrence_rules) > MAX_RULES:
+        found.append(Problem("/data/recurrenceRules", f"{len(m.recurrence_rules)}; at most {MAX_RULES} are accepted"))
+    elif m.recurrence_rules:
         for index, text in enumerate(m.recurrence_rules):
             reason = recurrence.why_not(text)
             if reason:
@@ -436,7 +446,7 @@ def _examine_meeting(type_: str, m: MeetingData) -> list[Problem]:
 @lru_cache(maxsize=4096)
 def zone_exists(name: str) -> bool:
     """Is this an IANA time zone? Local files such as `localtime` are none."""
-    if name not in available_timezones() and name != "UTC":
+    if name in ("localtime", "Factory") or (name not in available_timezones() and name != "UTC"):
         return False
     try:
         ZoneInfo(name)

@@ -358,8 +358,9 @@ def relay_all(parts: Installation) -> None:
 def close(parts: Installation) -> None:
     """Close what was opened of it."""
     for part in list(vars(parts).values()):
-        if callable(closing_ := getattr(part, "close", None)):
-            closing_()
+        finish = getattr(part, "close", None)
+        if finish is not None:
+            finish()
 
 
 def time_decisions(parts: Installation, sync: Sync) -> Decisions:

@@ -490,7 +490,7 @@ def dead_letters_retry(letter: Letter, data: Data = None) -> None:
     """
     parts = installation(data)
     one = _letter(parts, letter)
-    (receipt,) = parts.publisher.accept([one.body])
+    (receipt,) = parts.publisher.accept([one.body], ours=True)
     if receipt.outcome == "rejected":
         reasons = "; ".join(f"{e.pointer or '(whole)'} {e.reason}" for e in receipt.errors)
         raise BadInput(letter, f"still refused: {reasons}")

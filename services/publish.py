@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from domain.ports import NewRecord, SourceLog, Vault
 from domain.sighting import digest
 from domain.source_events import MAX_BYTES, Problem, SourceEvent, read
-from services.sealing import encode, keep_all
+from services.sealing import as_told, encode, keep_all
 
 MOST_ECHOED = 1024
 """Characters of an unreadable event's id and source that its receipt repeats: as many as either may have."""
@@ -40,15 +40,17 @@ class Publisher:
     def __init__(self, source: SourceLog, vault: Vault, clock: Callable[[], int]) -> None:
         self._source, self._vault, self._clock = source, vault, clock
 
-    def accept(self, raws: Sequence[bytes], account: str | None = None, dry_run: bool = False) -> list[Receipt]:
+    def accept(self, raws: Sequence[bytes], account: str | None = None, dry_run: bool = False, ours: bool = False) -> list[Receipt]:
         """A receipt for each of these structured CloudEvents, in order. With `account`, events of any other are rejected.
+
+        `ours` says that they come from our own log (a dead letter tried again) and that their seals are ours.
 
         A dry run examines all the same and appends nothing: it knows of duplicates within the call only. Raises `TryAgain` or
         `Stop` if log or vault do, and then nothing was accepted.
         """
         now = self._clock()
         examined = [_examined(raw, account) for raw in raws]
-        events = [_timed(one, now) for one in examined if isinstance(one, SourceEvent)]
+        events = [_timed(one if ours else as_told(one), now) for one in examined if isinstance(one, SourceEvent)]
         settled = iter(_tried(events) if dry_run else self._append(events, now))
         return [next(settled) if isinstance(one, SourceEvent) else one for one in examined]
 

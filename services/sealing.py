@@ -55,7 +55,7 @@ def _bared(event: SourceEvent) -> SourceEvent:
 def _people(event: SourceEvent) -> list[tuple[str, str | None]]:
     match event.data:
         case MeetingData() as m:
-            return [(g.email, g.name) for g in m.participants.values() if g.email and g.sealed is None]
+            return [(g.email, g.name) for g in m.participants.values() if g.email]
         case ContactData() | MergedData() as c:
             return [(c.email or _nobody(event.subject), c.name)] if c.sealed is None and (c.email or c.name) else []
         case UserData() as u:
@@ -77,12 +77,8 @@ def _sealed(event: SourceEvent, tokens: dict[tuple[str, str, str | None], str]) 
     data: Any = event.data
     match data:
         case MeetingData() if data.participants:
-            participants = {
-                key: g
-                if g.sealed is not None or not g.email
-                else Participant(None, None, g.roles, g.participation_status, tokens[account, g.email, g.name])
-                for key, g in data.participants.items()
-            }
+            # Their keys are the publisher's own and may be addresses: numbers say as much.
+            participants = {str(n): _sealed_one(g, account, tokens) for n, g in enumerate(data.participants.values(), 1)}
             data = replace(data, participants=participants)
         case ContactData() | MergedData() if data.sealed is None and (data.email or data.name):
             # `email` says in the kept form only that there is one; what it is stands in the seal.
@@ -96,6 +92,27 @@ def _sealed(event: SourceEvent, tokens: dict[tuple[str, str, str | None], str]) 
             data = replace(data, never_log=replace(data.never_log, addresses=[], sealed=data.never_log.sealed + sealed))
         case ActivatedData() if data.address:
             data = replace(data, address=None, sealed=tokens[account, data.address, None])
+    return event if data is event.data else replace(event, data=data)
+
+
+def _sealed_one(g: Participant, account: str, tokens: dict[tuple[str, str, str | None], str]) -> Participant:
+    if not g.email:
+        return g if g.name is None else replace(g, name=None)  # a name without an address has no key to be sealed under
+    return Participant(None, None, g.roles, g.participation_status, tokens[account, g.email, g.name])
+
+
+def as_told(event: SourceEvent) -> SourceEvent:
+    """The event without any seal: what comes from outside cannot be sealed by us."""
+    data: Any = event.data
+    match data:
+        case MeetingData() if any(g.sealed is not None for g in data.participants.values()):
+            data = replace(data, participants={key: replace(g, sealed=None) for key, g in data.participants.items()})
+        case ContactData() | MergedData() | ActivatedData() if data.sealed is not None:
+            data = replace(data, sealed=None)
+        case UserData() if data.sealed:
+            data = replace(data, sealed=[])
+        case ConfiguredData() if data.never_log.sealed:
+            data = replace(data, never_log=replace(data.never_log, sealed=[]))
     return event if data is event.data else replace(event, data=data)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 from domain import sighting
 from domain.account import own_domains
 from domain.decisions import Decision, Outcome, Rule
-from domain.errors import Conflict
+from domain.errors import Conflict, PositionLost
 from domain.events import (
     AccountConfigured,
     ClockTicked,
@@ -38,12 +39,13 @@ from domain.events import (
     UserRemoved,
 )
 from domain.identity import alike, identities, likeness, likeness_key, likeness_sought, starts_of
-from domain.listing import missing_from, outside_window
+from domain.listing import missing_from
 from domain.meeting import Cause, Meeting, absorb, learn, rejudge
 from domain.naming import decided_stream, meeting_stream
 from domain.people import key_of
 from domain.ports import DeadLetter, DeadLetters, LogRecord, Place, SourceLog, Store, Vault
 from domain.recurrence import millis
+from domain.settling import outside
 from domain.source_events import Problem, SourceEvent, read
 from services.desk import Desk
 from services.sealing import keep_all, tokens_of
@@ -78,6 +80,7 @@ class Sync:
                 self._places[partition] = self._store.place(partition)
             records = self._source.read(partition, self._places[partition], self._batch)
             if not records:
+                self._look_for_the_end(partition)
                 return None
             try:
                 counts = self.decide(records)
@@ -89,6 +92,14 @@ class Sync:
             self._places[partition] = records[-1].position
             return counts
         raise Conflict(f"{partition} could not be decided in {TRIES} tries: does another process own it?")
+
+    def _look_for_the_end(self, partition: str) -> None:
+        """A log that ends before what was decided of it is not the log that was decided."""
+        end, place = self._source.end(partition), self._places[partition]
+        if end < place:
+            raise PositionLost(
+                f"partition {partition} of the source log ends at {end}, but was decided up to {place}: is it the right log?"
+            )
 
     def decide(self, records: list[LogRecord]) -> Counts:
         """Decide these records and commit them. Raises `Conflict` with nothing written."""
@@ -235,7 +246,7 @@ class _Batch:
                     **common,
                     domains=own_domains(data.domains),
                     never_log=tuple(data.never_log.sealed),
-                    never_log_domains=tuple(d.strip().casefold().lstrip("@") for d in data.never_log.domains if d.strip(" @")),
+                    never_log_domains=tuple(d.strip().lower().lstrip("@") for d in data.never_log.domains if d.strip(" @")),
                     policy=data.policy,
                 )
             )
@@ -298,14 +309,24 @@ class _Batch:
         order = _order(event, self.cause.at)
         if verb == "erased":
             return self._erase(contact, known.keys, common)
+        if known.erased:
+            return self._erased_again(event)
         if verb == "merged":
             return self._merge(event, common, order)
-        if known.order and order <= known.order and not known.erased:
+        if known.order and order <= known.order:
             return (Decision(Rule.STALE if order < known.order else Rule.DUPLICATE, Outcome.IGNORED),)
         if verb == "deleted":
             desk.record_contact(contact, ContactDeleted(**common, order=order))
             return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact, note={"deleted": True}),)
         return self._record_contact(contact, data.sealed, data.email is not None, data.company, common, order)
+
+    def _erased_again(self, event: SourceEvent) -> tuple[Decision, ...]:
+        """A word about a contact that was erased: nothing of it is kept, and what the log now holds of it is closed too."""
+        tokens = tokens_of(event)
+        if tokens:
+            self.vault.erase(event.account, {key_of(token) for token in tokens})
+            self.desk.forget_people()
+        return (Decision(Rule.ERASED, Outcome.IGNORED, contact=event.subject),)
 
     def _record_contact(
         self, contact: str, person: str | None, email: bool, company: str | None, common: dict[str, Any], order: str
@@ -318,7 +339,7 @@ class _Batch:
             key = None
         if before.key is not None and before.key != key:
             desk.put("addresses", before.key, contact, gone=True)
-        if key is None:
+        if key is None or before.into is not None:  # of a merge, only the survivor's address matches
             return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact),)
         desk.put("addresses", key, contact)
         if key != before.key and desk.account.policy.late_contact == "backfill":
@@ -327,8 +348,11 @@ class _Batch:
 
     def _merge(self, event: SourceEvent, common: dict[str, Any], order: str) -> tuple[Decision, ...]:
         desk, data, survivor = self.desk, event.data, event.subject
-        merged = [m for m in dict.fromkeys(data.merged) if m != survivor]
-        desk.fetch_contacts([(event.account, m) for m in merged])
+        told = [m for m in dict.fromkeys(data.merged) if m != survivor]
+        desk.fetch_contacts([(event.account, m) for m in told])
+        merged = [m for m in told if desk.contact_itself(m).into is None]
+        if not merged:
+            return (Decision(Rule.DUPLICATE, Outcome.IGNORED, contact=survivor),)
         keys = tuple(key for m in merged for key in desk.contact_itself(m).keys)
         for one in merged:
             gone = desk.contact_itself(one)
@@ -365,7 +389,7 @@ class _Batch:
         self.desk.fetch_meetings(streams)
         for stream in dict.fromkeys(streams):
             meeting = self.desk.meeting(stream)
-            learned = rejudge(meeting, self.cause, self.desk)
+            learned = rejudge(meeting, keys, self.cause, self.desk)
             if learned.event is not None:
                 self.desk.record_meeting(learned.event, learned.meeting)
                 found += [d for d in learned.decisions if d.guest is not None and d.guest in keys]
@@ -376,16 +400,19 @@ class _Batch:
     def _meeting(self, event: SourceEvent, mark: int) -> tuple[UUID | None, tuple[Decision, ...]]:
         side = sighting.side_of(event)
         mailbox = sighting.mailbox_of(event, side, self._user_of_calendar)
+        if side == "calendar" and not event.data.provenance.user and mailbox != event.source and self._known_by_source(event):
+            mailbox = event.source  # told before its calendar was known: the same copy still
         if side == "calendar" and not self._is_primary(event, mailbox):
             return None, (Decision(Rule.PRIMARY_ONLY, Outcome.IGNORED),)
         seen = sighting.of(event, mailbox, side, mark)
         target, others = self._found(seen, mailbox)
-        window = getattr(event.data, "from_", None), getattr(event.data, "to", None)
-        if seen.revisions[0].state == "deleted" and outside_window(target, seen, window):
-            return target.id, (Decision(Rule.CALENDAR_DELETES, Outcome.IGNORED, note={"reason": "outside the window that was read"}),)
         learned = learn(target, seen, self.cause, self.desk, others)
         self._record(target, learned.event, learned.meeting, seen, mailbox, others)
         return learned.meeting.id, learned.decisions
+
+    def _known_by_source(self, event: SourceEvent) -> bool:
+        provenance = event.data.provenance
+        return bool(self.desk.entries("identities", sighting.key(provenance.provider, event.source, provenance.id)))
 
     def _record(self, target: Meeting, event: object, after: Meeting, seen: Sighting, mailbox: str, others: tuple[Meeting, ...]) -> None:
         if event is None:
@@ -410,7 +437,7 @@ class _Batch:
         before = {key_of(g.person) for r in known.revisions if r.content for g in r.content.guests} if known else set()
         for key in {key_of(g.person) for r in copy.revisions if r.content for g in r.content.guests} - before:
             desk.add("people", key, meeting)
-        if likeness(copy):
+        if likeness(copy) and (copy.side == "crm" or outside(copy, (copy,), desk) is None):
             told = starts_of(known) if known is not None else []
             for start in starts_of(copy):
                 if start not in told:
@@ -422,8 +449,8 @@ class _Batch:
         streams = [v for k in identities(seen.provider, mailbox, seen.id, seen.series, seen.uid) for v in desk.entries("identities", k)]
         if seen.link and (linked := _uuid(seen.link)) is not None:
             streams.append(linked)
-        if likeness(seen):
-            streams += self._alike(seen)
+        if likeness(seen) and (seen.side == "crm" or outside(seen, (seen,), desk) is None):
+            streams += self._alike(seen, streams)
         found: dict[str, Meeting] = {}
         for stream in dict.fromkeys(streams):
             meeting = desk.meeting(stream)
@@ -435,11 +462,27 @@ class _Batch:
         first, *rest = [found[stream] for stream in sorted(found)]
         return first, tuple(rest)
 
-    def _alike(self, seen: Sighting) -> list[str]:
-        streams = [v for start in starts_of(seen) for v in self.desk.entries("likeness", likeness_key(seen, start, other=True))]
-        return [
-            s for s in dict.fromkeys(streams) if any(alike(seen, copy, self._contact_key) for copy in self.desk.meeting(s).copies.values())
-        ]
+    def _alike(self, seen: Sighting, known: list[str]) -> list[str]:
+        """The meeting that a booking row and its echo make by likeness: the one created nearest, and never one that has its
+        counterpart already."""
+        if any(self._has_counterpart(self.desk.meeting(stream), seen) for stream in known):
+            return []
+        best: tuple[int, str, str] | None = None
+        for start in starts_of(seen):
+            for stream in self.desk.entries("likeness", likeness_key(seen, start, other=True)):
+                meeting = self.desk.meeting(stream)
+                if stream in known or self._has_counterpart(meeting, seen):
+                    continue
+                for copy in meeting.copies.values():
+                    if alike(seen, copy, self._contact_key):
+                        near = (abs((copy.created or 0) - (seen.created or 0)), copy.key, stream)
+                        best = near if best is None or near < best else best
+        return [] if best is None else [best[2]]
+
+    @staticmethod
+    def _has_counterpart(meeting: Meeting, seen: Sighting) -> bool:
+        """Is another copy of the same kind in this meeting already? Then it is not this one's."""
+        return any(o.side == seen.side and o.key != seen.key and o.original is None for o in meeting.copies.values())
 
     def _contact_key(self, contact: str) -> str | None:
         found = self.desk.contact(contact)
@@ -471,7 +514,7 @@ class _Batch:
         known = [m for m in (self.desk.meeting(s) for s in dict.fromkeys(streams)) if m.copies]
         gone, live = missing_from(known, prefix, frozenset(data.ids), (millis(data.from_), millis(data.to)), self.cause.at)
         policy = self.desk.account.policy.mass_delete
-        if len(gone) > policy.count and len(gone) > policy.share * live:
+        if len(gone) > policy.count and len(gone) > Decimal(str(policy.share)) * live:
             return self._hold(event, mailbox, gone, live)
         taken = sum(self._delete(copy_key, meeting, event) for meeting, copy_key in gone)
         return (Decision(Rule.CALENDAR_DELETES, Outcome.APPLIED, note={"deleted": taken, "known": live}),)

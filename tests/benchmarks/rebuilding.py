@@ -1,7 +1,8 @@
 """One rebuild of the read models, in a process of its own so that its memory is its own.
 
-`python -m tests.benchmarks.rebuilding DATA STAGED SLICE` prints a line of JSON for each slice of that many domain events: what it took, and how much memory is in use. The first STAGED events
-are settings and contacts, which cost less than meetings; they are folded and not counted.
+Called as `python -m tests.benchmarks.rebuilding DATA STAGED SLICE`, it prints a line of JSON for each slice of that many domain
+events: what it took, and how much memory is in use. The first STAGED events are settings and contacts, which cost less than
+meetings; they are folded and not counted.
 """
 
 from __future__ import annotations
