@@ -21,6 +21,7 @@ class Contact(Struct, frozen=True):
     into: str | None = None
     deleted: bool = False
     erased: bool = False
+    company: str | None = None
 
 
 def evolve(state: Contact, event: object) -> Contact:
@@ -29,7 +30,9 @@ def evolve(state: Contact, event: object) -> Contact:
         case ContactRecorded():
             key = key_of(event.person) if event.email and event.person else None
             keys = state.keys if key is None or key in state.keys else (*state.keys, key)
-            return replace(state, id=event.contact, key=key, person=event.person, order=event.order, keys=keys, deleted=False)
+            return replace(
+                state, id=event.contact, key=key, person=event.person, order=event.order, keys=keys, deleted=False, company=event.company
+            )
         case ContactMerged():
             if state.id in event.merged:
                 return replace(state, into=event.contact)

@@ -87,9 +87,11 @@ def _except(found: dict[int, Laid], exception: Exception_, view: View, low: int,
         found.pop(exception.original, None)
         return
     part = _part_making(view, exception.original)
-    made = base is not None or (part is not None and is_series(part) and recurrence.makes(shape(part), exception.original))
+    made = part is not None and recurrence.makes(shape(part), exception.original) if part and is_series(part) else base is not None
     shown = exception.shown or (base.shown if base else None)
     if shown is None or (not made and not exception.loose and not _stays(exception, shown, part)):
+        if exception.shown is not None:
+            found.pop(exception.original, None)  # it was moved out of the past that stays
         return
     at = own_slot(shown) if exception.shown else (base.slot if base else own_slot(shown))
     if not low <= at.start < high and not low <= exception.original < high and view.parts:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from domain.copies import occurs
 from domain.events import Content, Sighting
 from domain.meeting import Meeting
-from domain.settling import occurs
 from domain.sighting import last
 
 Span = tuple[int, int]

@@ -15,6 +15,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from domain import layout
+from domain.copies import is_private, removes_nothing
 from domain.decisions import Decision, Outcome, Rule
 from domain.events import (
     Event,
@@ -32,7 +33,7 @@ from domain.events import (
     View,
 )
 from domain.matching import Surroundings
-from domain.settling import Settled, is_private, removes_nothing, settle
+from domain.settling import Settled, settle
 from domain.sighting import News, compare, joined, last, united
 
 
@@ -117,7 +118,7 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
     changed = _changed(before.view, view)
     shown = changed or view != before.view
     out = settled.outside.get(copy.key)
-    private = settled.why_not is Rule.PRIVATE or _newly_private(before.view, view, copies)
+    private = _newly_private(known, copy, copies, bool(absorbed))
     versions = before.versions or any(other.versions for other in absorbed)
     absorbs = tuple(n for other in absorbed for n in (other.id.hex, *other.others))
     content_free = _without_content(seen) if out is not None and not _may_count(copy, copies, around) else seen
@@ -154,13 +155,11 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
     return Learned(event, decisions, evolve(before, event))
 
 
-def _newly_private(before: View | None, after: View | None, copies: dict[str, Sighting]) -> bool:
-    """Is an occurrence kept out now that was not, because it is private?"""
-    if before is None or after is None:
-        return False
-    were_gone = {e.original for e in before.exceptions if e.gone}
-    private = {c.original for c in copies.values() if c.original is not None and is_private(c)}
-    return any(e.gone and e.original not in were_gone and e.original in private for e in after.exceptions)
+def _newly_private(known: Sighting | None, copy: Sighting, copies: dict[str, Sighting], absorbing: bool) -> bool:
+    """Is something private now that was not, or may not have been? Then what was shown of it must go for good."""
+    if absorbing:
+        return any(c.side == "calendar" and is_private(c) for c in copies.values())
+    return copy.side == "calendar" and is_private(copy) and (known is None or not is_private(known))
 
 
 def _may_count(copy: Sighting, copies: dict[str, Sighting], around: Surroundings) -> bool:

@@ -13,19 +13,34 @@ The steps, in the order of the functions below:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from domain import layout, recurrence
-from domain.connection import Connection
+from domain.copies import (
+    Told,
+    addresses_of,
+    content_of,
+    counting,
+    first_start,
+    first_start_of,
+    is_deleted,
+    is_off,
+    is_owners,
+    is_private,
+    kind_of,
+    outside,
+    owner_key,
+    told,
+    uncovered,
+)
 from domain.decisions import Decision, Rule
-from domain.events import Content, Exception_, Former, Guest, Part, Revision, Shown, Sighting, View
+from domain.events import Content, Exception_, Former, Guest, Part, Shown, Sighting, View
 from domain.matching import Matched, Surroundings, match
 from domain.merging import Merged, merge
 from domain.people import key_of
-from domain.recurrence import instant
 from domain.sighting import last, same_guests
 
 FORMERS = 20
@@ -44,187 +59,6 @@ class Settled(NamedTuple):
     merged: bool
     decisions: tuple[Decision, ...]
     outside: dict[str, Rule]
-
-
-class Told(NamedTuple):
-    """A revision and what was known of the content by then. Hidden details are unknown, not empty: `bare` if they never were
-    seen by then."""
-
-    revision: Revision
-    content: Content | None
-    bare: bool = False
-
-
-# --- 1. which copies count -----------------------------------------------------------------------------------------------
-
-
-def outside(s: Sighting, copies: Sequence[Sighting], around: Surroundings) -> Rule | None:
-    """The rule by which a calendar copy, or a row of HubSpot's own sync, does not count, or None."""
-    if s.side == "crm":
-        return None if s.origin != "native-sync" else _native_outside(s, copies, around)
-    master = _master_of(s, copies)
-    created = s.created if master is None or master.created is None else master.created
-    connection = around.connection(s.user or "")
-    if created is None:
-        return None if _is_tombstone(s) else Rule.ACTIVE_WINDOW
-    if connection.created_within(s.provider, created):
-        return None
-    if connection.created_within_any(created) and any(
-        o is not s and o.user == s.user and o.created is not None and connection.created_within(o.provider, o.created) for o in copies
-    ):
-        return None  # the same user's other provider, before he switched
-    live = connection.live
-    return Rule.ONE_CALENDAR if live is not None and live.provider != s.provider else Rule.ACTIVE_WINDOW
-
-
-def _native_outside(s: Sighting, copies: Sequence[Sighting], around: Surroundings) -> Rule | None:
-    seen = [o for o in copies if o.side == "calendar" and o.user == s.user and o.original is None and o.created is not None]
-    if seen and all(_kind(o) != "meeting" for o in seen):
-        return Rule.NOT_A_MEETING
-    if seen:
-        return None if any(outside(o, copies, around) is None for o in seen) else Rule.ACTIVE_WINDOW
-    if s.created is not None and around.connection(s.user or "").created_within_any(s.created):
-        return None
-    return Rule.ACTIVE_WINDOW
-
-
-def _is_tombstone(s: Sighting) -> bool:
-    return all(r.state == "deleted" for r in s.revisions)
-
-
-def _master_of(s: Sighting, copies: Sequence[Sighting]) -> Sighting | None:
-    if s.series is None:
-        return None
-    return next((o for o in copies if o.id == s.series and o.provider == s.provider and o.user == s.user), None)
-
-
-def _counting(s: Sighting, connection: Connection) -> Sighting | None:
-    """The copy with those revisions only that count: what was said before its connection ended, and no removal from a window
-    in which it was not."""
-    if s.side == "crm":
-        return s
-    live = connection.live
-    connected = live is not None and live.provider == s.provider
-    kept = [r for r in s.revisions if (connected or connection.counts(s.provider, r.updated)) and not (r.span and removes_nothing(s, r))]
-    if len(kept) == len(s.revisions):
-        return s
-    return replace(s, revisions=tuple(kept)) if kept else None
-
-
-def removes_nothing(s: Sighting, removal: Revision) -> bool:
-    """Was the copy, when last heard of before, outside the window of the round that reports it removed? Then the report says
-    nothing: providers report as removed what only left the window."""
-    if removal.span is None:
-        return False
-    told_before: Content | None = None
-    for r in s.revisions:
-        if r is removal and told_before is not None:
-            break
-        told_before = r.content or told_before
-    return told_before is not None and not occurs(told_before, removal.span)
-
-
-def occurs(content: Content, span: tuple[int, int]) -> bool:
-    """Has it an occurrence that overlaps [from, to)?"""
-    shape = recurrence.spec(
-        content.start, content.time_zone, content.duration, content.all_day, content.rules, content.excluded, content.added
-    )
-    low, high = span
-    first = recurrence.slot(shape, shape.start)
-    length = max(first.end - first.start, 1)
-    return any(at.start < high and max(at.end, at.start + 1) > low for at in recurrence.starts(shape, low - length, high))
-
-
-# --- what a copy says over time ------------------------------------------------------------------------------------------
-
-
-def told(s: Sighting) -> list[Told]:
-    """The copy's words in order, each with the content known by then; what only an older word says is taken, and for a
-    deletion that came first, what a later one says."""
-    if len(s.revisions) == 1:
-        return [Told(s.revisions[0], s.revisions[0].content, s.revisions[0].hidden)]
-    words: list[Told] = []
-    known: Content | None = None
-    bare = True
-    for r in s.revisions:
-        if r.content is not None and not r.hidden:
-            known, bare = r.content, False
-        elif r.content is not None:
-            known = r.content if known is None else _uncovered(known, r.content)
-        words.append(Told(r, known, bare))
-    return words
-
-
-def _uncovered(known: Content, hidden: Content) -> Content:
-    return replace(
-        known,
-        start=hidden.start,
-        duration=hidden.duration,
-        time_zone=hidden.time_zone,
-        all_day=hidden.all_day,
-        tentative=hidden.tentative,
-        rules=hidden.rules,
-        excluded=hidden.excluded,
-        added=hidden.added,
-    )
-
-
-def _content(words: Sequence[Told]) -> Content | None:
-    for word in reversed(words):
-        if word.content is not None:
-            return word.content
-    return None
-
-
-def _start(content: Content) -> int:
-    """The instant of its first start."""
-    return instant(content.start, None if content.all_day else content.time_zone)
-
-
-def _start_of(words: Sequence[Told]) -> int:
-    content = _content(words)
-    return 0 if content is None else _start(content)
-
-
-def _told_of(s: Sighting) -> Revision:
-    """Its newest word that is no tombstone: what was private or no meeting stays that when it is deleted."""
-    return next((r for r in reversed(s.revisions) if r.state != "deleted"), last(s))
-
-
-def _kind(s: Sighting) -> str:
-    return _told_of(s).kind
-
-
-def is_private(s: Sighting) -> bool:
-    """Is this copy private?"""
-    return _told_of(s).private
-
-
-def _is_off(r: Revision) -> bool:
-    """Does a CRM row say that it is cancelled?"""
-    return r.state == "cancelled" or r.off
-
-
-def _deleted(s: Sighting) -> bool:
-    return last(s).state == "deleted"
-
-
-def owner_key(guests: Iterable[Guest]) -> str | None:
-    """The organiser's person key."""
-    return next((key_of(g.person) for g in guests if g.owner), None)
-
-
-def _is_owners(s: Sighting, content: Content | None, around: Surroundings) -> bool:
-    """Is this copy in its organiser's own mailbox? A meeting without an organiser is its mailbox's own."""
-    owner = owner_key(content.guests) if content else None
-    return owner is None or owner in _addresses(s.user, around)
-
-
-def _addresses(user: str | None, around: Surroundings) -> tuple[str, ...]:
-    if user is None:
-        return ()
-    connected = tuple(key_of(w.address) for w in around.connection(user).windows if w.address)
-    return around.account.users.get(user, ()) + connected
 
 
 # --- 2. and the whole --------------------------------------------------------------------------------------------------------
@@ -260,11 +94,11 @@ def _that_count(
             why_not = why_not or rule
             excluded[s.key] = rule
             continue
-        counted = _counting(s, around.connection(s.user or ""))
+        counted = counting(s, around.connection(s.user or ""))
         if counted is None:
             why_not = why_not or Rule.ACTIVE_WINDOW
             excluded[s.key] = Rule.ACTIVE_WINDOW
-        elif _kind(counted) != "meeting":
+        elif kind_of(counted) != "meeting":
             why_not = Rule.NOT_A_MEETING
         else:
             (crm if s.side == "crm" else calendar).append(counted)
@@ -285,15 +119,15 @@ def _rows(crm: Sequence[Sighting], calendar: Sequence[Sighting]) -> tuple[list[S
     whole: list[Sighting] = []
     single: dict[int, list[Sighting]] = {}
     masters = [s for s in calendar if s.original is None]
-    series = any((c := _content(told(s))) is not None and (c.rules or c.added) for s in masters) or (
+    series = any((c := content_of(told(s))) is not None and (c.rules or c.added) for s in masters) or (
         not masters and any(s.original is not None for s in calendar)
     )
     several = len({r.id for r in crm}) > 1
     for row in crm:
         if row.original is not None:
             single.setdefault(row.original, []).append(row)
-        elif several and (series or not calendar) and (content := _content(told(row)[:1]) or _content(told(row))) is not None:
-            single.setdefault(_start(content), []).append(row)
+        elif several and (series or not calendar) and (content := content_of(told(row)[:1]) or content_of(told(row))) is not None:
+            single.setdefault(first_start(content), []).append(row)
         elif several and (series or not calendar):
             continue  # a row of which nothing but its deletion is known: which occurrence it was cannot be said
         else:
@@ -306,7 +140,7 @@ class _Settling:
 
     def __init__(self, around: Surroundings, keep: View | None, again: Collection[str]) -> None:
         self.around = around
-        self.kept = _kept(keep)
+        self.kept = {} if keep is None else self._kept(keep)
         self.again = again
         self.lost: Lost = {}
         self.crm_moved = False
@@ -353,8 +187,8 @@ class _Settling:
         known = {s.key: words[-1] for s in masters if (words := told(s))[-1].content is not None}
         seen = [s for s in masters if s.key in known and not known[s.key].bare]
         # A copy of which only free or busy is seen has no organiser to speak for.
-        owners = [s for s in seen if _is_owners(s, known[s.key].content, self.around)]
-        candidates = owners or [s for s in seen if not _deleted(s)] or seen or masters
+        owners = [s for s in seen if is_owners(s, known[s.key].content, self.around)]
+        candidates = owners or [s for s in seen if not is_deleted(s)] or seen or masters
         groups: dict[tuple[str | None, str], list[Sighting]] = {}
         for s in candidates:
             groups.setdefault((s.user, s.provider), []).append(s)
@@ -372,7 +206,7 @@ class _Settling:
         found: Told | None = None
         connection = self.around.connection(speaking[0].user or "")
         for s in masters:
-            if s in speaking or _deleted(s) or s.user == speaking[0].user:
+            if s in speaking or is_deleted(s) or s.user == speaking[0].user:
                 continue
             word = told(s)[-1]
             after = word.revision.updated
@@ -383,25 +217,25 @@ class _Settling:
     # --- the whole ---------------------------------------------------------------------------------------------------------
 
     def _parts(self, masters: list[Sighting], speaking: list[Sighting], calendar: list[Sighting], rows: list[Sighting]) -> list[Part]:
-        known = [(s, words) for s in speaking if _content(words := told(s)) is not None]
+        known = [(s, words) for s in speaking if content_of(words := told(s)) is not None]
         if not known:
             return self._only_rows(calendar, rows)
-        series = [(s, words) for s, words in known if (c := _content(words)) is not None and (c.rules or c.added)]
+        series = [(s, words) for s, words in known if (c := content_of(words)) is not None and (c.rules or c.added)]
         if len(series) < 2:
-            living = [pair for pair in known if not _deleted(pair[0])] or known
+            living = [pair for pair in known if not is_deleted(pair[0])] or known
             series = [max(living, key=lambda pair: (last(pair[0]).updated, pair[0].key))]
-        series.sort(key=lambda pair: (_start_of(pair[1]), pair[0].key))
+        series.sort(key=lambda pair: (first_start_of(pair[1]), pair[0].key))
         return [self._part(s, words, masters, speaking, rows) for s, words in series]
 
     def _only_rows(self, calendar: list[Sighting], rows: list[Sighting]) -> list[Part]:
         """The whole as the CRM alone tells it, cancelled if its calendar copy is known by its tombstone."""
-        row = next((r for r in rows if _content(told(r)) is not None), None)
+        row = next((r for r in rows if content_of(told(r)) is not None), None)
         if row is None or any(s.original is not None for s in calendar):
             return []
         part = self._crm_part(row)
-        content = _content(told(row))
+        content = content_of(told(row))
         for s in calendar:
-            if part.cancelled_from is None and _deleted(s) and _is_owners(s, content, self.around):
+            if part.cancelled_from is None and is_deleted(s) and is_owners(s, content, self.around):
                 part = replace(part, cancelled_from=last(s).updated)
         return [part]
 
@@ -410,18 +244,18 @@ class _Settling:
         later = self._later_guest_words(masters, speaking, words[-1].revision.updated) if len(masters) > 1 else None
         if later is not None:
             live.append(later)
-        content = live[-1].content if live else _content(words)
+        content = live[-1].content if live else content_of(words)
         assert content is not None
         others = [m for m in masters if m not in speaking]
         answers = self._answers(_counterparts(others, content), content, s.user) if others else {}
         cancelled = self._cancelled(s, words, content)
         if cancelled is None and others:
-            tombs = [last(m).updated for m in others if _deleted(m) and not told(m)[-1].content and _is_owners(m, content, self.around)]
+            tombs = [last(m).updated for m in others if is_deleted(m) and not told(m)[-1].content and is_owners(m, content, self.around)]
             cancelled = min(tombs, default=None)
         if later is not None and later.revision.state == "cancelled":
             cancelled = later.revision.updated
-        if cancelled is None and _deleted(s):
-            answers = {**answers, **{key: "declined" for key in _addresses(s.user, self.around)}}
+        if cancelled is None and is_deleted(s):
+            answers = {**answers, **{key: "declined" for key in addresses_of(s.user, self.around)}}
         shown = self._shown(_with_answers(content, answers))
         shown, row_cancelled = self._with_rows(shown, live, rows, bool(content.rules or content.added))
         if cancelled is None:
@@ -444,17 +278,17 @@ class _Settling:
 
     def _first(self, calendar: Content, rows: list[Sighting]) -> int:
         """The first start a single meeting ever had, which names its entries for good."""
-        starts = [(0, _start(calendar))]
+        starts = [(0, first_start(calendar))]
         for row in rows:
             content = told(row)[0].content
             if content is not None and row.created is not None and row.origin == "user":
-                starts.append((-1, _start(content)))
+                starts.append((-1, first_start(content)))
         return min(starts)[1]
 
     def _cancelled(self, s: Sighting, words: list[Told], content: Content) -> int | None:
         """From when on it is cancelled. A guest who removes his copy has declined, no more."""
         word = words[-1].revision
-        if word.state == "cancelled" or (word.state == "deleted" and _is_owners(s, content, self.around)):
+        if word.state == "cancelled" or (word.state == "deleted" and is_owners(s, content, self.around)):
             return next((w.revision.updated for w in _run(words)), word.updated)
         return None
 
@@ -465,11 +299,11 @@ class _Settling:
         for s in others:
             if s.user == speaker:
                 continue
-            keys = _addresses(s.user, self.around)
-            if _deleted(s):
-                found.update((key, "declined") for key in keys if not _is_owners(s, content, self.around))
+            keys = addresses_of(s.user, self.around)
+            if is_deleted(s):
+                found.update((key, "declined") for key in keys if not is_owners(s, content, self.around))
                 continue
-            own = next((g for g in (_content(told(s)) or content).guests if key_of(g.person) in keys), None)
+            own = next((g for g in (content_of(told(s)) or content).guests if key_of(g.person) in keys), None)
             if own is not None and own.status != "needs-action":
                 found[key_of(own.person)] = own.status
         return found
@@ -520,7 +354,7 @@ class _Settling:
     ) -> Exception_ | None:
         if _suppressed(rows) or any(is_private(s) for s in copies):
             return Exception_(original, gone=True)
-        owners = bool(speaking) and _is_owners(speaking[0], _content(told(speaking[0])), self.around)
+        owners = bool(speaking) and is_owners(speaking[0], content_of(told(speaking[0])), self.around)
         own = [s for s in copies if not owners or s.user == speaking[0].user] if speaking else copies
         made = self._from_copy(original, own, masters) if own else None
         made = self._with_answers_to(original, made, copies, own, parts, masters)
@@ -534,12 +368,12 @@ class _Settling:
         s = _newest(own)
         words = told(s)
         word = words[-1].revision
-        content = _content(words)
+        content = content_of(words)
         heads = [w.content for m in masters for w in told(m) if w.content is not None and not w.bare]
         if content is not None and words[-1].bare and heads:
-            content = _uncovered(heads[-1], content)  # its details are hidden: they are its series', as far as is known
+            content = uncovered(heads[-1], content)  # its details are hidden: they are its series', as far as is known
         whose = content or (heads[-1] if heads else None)
-        cancelled = word.state == "cancelled" or (word.state == "deleted" and _is_owners(s, whose, self.around))
+        cancelled = word.state == "cancelled" or (word.state == "deleted" and is_owners(s, whose, self.around))
         if content is not None and any(_as_made(content, word.updated, told(m), original) for m in masters):
             content = None  # as its series has it: a sighting, no exception
         if content is None:
@@ -559,17 +393,19 @@ class _Settling:
         series."""
         base = made.shown if made is not None and made.shown is not None else self._made_by(parts, original)
         others = [
-            s for s in copies if not (own and s is _newest(own) and not _deleted(s)) and not _says_what_he_says_of_all(s, masters, original)
+            s
+            for s in copies
+            if not (own and s is _newest(own) and not is_deleted(s)) and not _says_what_he_says_of_all(s, masters, original)
         ]
         if base is None or not others:
             return made
         answers: dict[str, str] = {}
         for s in others:
-            keys = _addresses(s.user, self.around)
-            if _deleted(s):
+            keys = addresses_of(s.user, self.around)
+            if is_deleted(s):
                 answers.update((key, "declined") for key in keys if key != owner_key(base.guests))
                 continue
-            guests = content.guests if (content := _content(told(s))) is not None else ()
+            guests = content.guests if (content := content_of(told(s))) is not None else ()
             guest = next((g for g in guests if key_of(g.person) in keys), None)
             if guest is not None and guest.status != "needs-action":
                 answers[key_of(guest.person)] = guest.status
@@ -584,7 +420,7 @@ class _Settling:
         words = [w for w in told(row) if w.content is not None]
         if not words:
             return made
-        row_cancelled = _is_off(words[-1].revision)
+        row_cancelled = is_off(words[-1].revision)
         base = made.shown if made is not None and made.shown is not None else self._made_by(parts, original)
         if base is None:
             content = words[-1].content
@@ -616,13 +452,13 @@ class _Settling:
         content, first = words[-1].content, words[0].content
         assert content is not None
         assert first is not None
-        cancelled = words[-1].revision.updated if _is_off(words[-1].revision) else None
+        cancelled = words[-1].revision.updated if is_off(words[-1].revision) else None
         return Part(
             shown=self._shown(content, (self.associated, self.by_hand)),
             rules=content.rules,
             excluded=content.excluded,
             added=content.added,
-            first=None if content.rules or content.added else _start(first),
+            first=None if content.rules or content.added else first_start(first),
             cancelled_from=cancelled,
         )
 
@@ -635,7 +471,7 @@ class _Settling:
         shown = self._overlaid(shown, history, told_rows, time_too=not series)
         row = max(told_rows, key=lambda one: last(one).updated)
         word = [r for r in row.revisions if r.content is not None][-1]
-        return self._also_for(shown, (self.associated, self.by_hand)), word.updated if _is_off(word) else None
+        return self._also_for(shown, (self.associated, self.by_hand)), word.updated if is_off(word) else None
 
     def _overlaid(self, shown: Shown, history: Sequence[tuple[int, Content | Shown]], rows: list[Sighting], time_too: bool) -> Shown:
         row = max(rows, key=lambda one: (last(one).updated, one.key))
@@ -690,6 +526,11 @@ class _Settling:
             self.decisions[decision.guest, decision.contact] = decision
         return matched
 
+    def _kept(self, view: View) -> dict[frozenset[str], tuple[tuple[str, ...], dict[str, str], frozenset[str]]]:
+        """By who of a guest list may be shown now: the contacts, who of the guests they were, and who was shown."""
+        shown = [p.shown for p in view.parts] + [e.shown for e in view.exceptions if e.shown is not None]
+        return {(keys := self._visible(s.guests)): (s.contacts, s.matched, keys) for s in shown}
+
     def _visible(self, guests: tuple[Guest, ...]) -> frozenset[str]:
         """Who of these may be shown: by them, what was shown before is recognised."""
         return frozenset(judged.key for g in guests if (judged := self.around.judged(g.person)).shown)
@@ -730,20 +571,12 @@ def _run(words: list[Told]) -> list[Told]:
     return run
 
 
-def _kept(view: View | None) -> dict[frozenset[str], tuple[tuple[str, ...], dict[str, str], frozenset[str]]]:
-    """By guest list: the contacts, who of the guests they were, and who was shown."""
-    if view is None:
-        return {}
-    shown = [p.shown for p in view.parts] + [e.shown for e in view.exceptions if e.shown is not None]
-    return {(keys := frozenset(key_of(g.person) for g in s.guests)): (s.contacts, s.matched, keys) for s in shown}
-
-
 def _associations(rows: Sequence[Sighting]) -> tuple[tuple[str, ...], bool]:
     """The contacts that rows are associated with, and whether a hand did it: HubSpot's own sync is none."""
     found: dict[str, None] = {}
     by_hand = False
     for row in rows:
-        content = _content(told(row))
+        content = content_of(told(row))
         if content is not None and content.contacts:
             found.update(dict.fromkeys(content.contacts))
             by_hand = by_hand or row.origin in ("user", "rendezvous")
@@ -753,7 +586,7 @@ def _associations(rows: Sequence[Sighting]) -> tuple[tuple[str, ...], bool]:
 def _gathered(crm: Sequence[Sighting], field: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for row in crm:
-        content = _content(told(row))
+        content = content_of(told(row))
         if content is not None:
             found.update(dict.fromkeys(getattr(content, field)))
     return tuple(sorted(found))
@@ -783,12 +616,12 @@ def _links(calendar: Sequence[Sighting], crm: Sequence[Sighting], speaking: Sequ
 
 def _precedes(s: Sighting) -> tuple[bool, int, str]:
     """Living copies first, then those created earlier."""
-    return (_deleted(s), s.created or 0, s.key)
+    return (is_deleted(s), s.created or 0, s.key)
 
 
 def _newest(copies: list[Sighting]) -> Sighting:
     """The copy with the newest word, a living one if there is any."""
-    return max([s for s in copies if not _deleted(s)] or copies, key=lambda one: (last(one).updated, one.key))
+    return max([s for s in copies if not is_deleted(s)] or copies, key=lambda one: (last(one).updated, one.key))
 
 
 def _counterparts(others: list[Sighting], content: Content) -> list[Sighting]:
@@ -796,14 +629,14 @@ def _counterparts(others: list[Sighting], content: Content) -> list[Sighting]:
     counts: dict[str | None, int] = {}
     for s in others:
         counts[s.user] = counts.get(s.user, 0) + 1
-    start = _start(content)
-    return [s for s in others if counts[s.user] == 1 or any(w.content is not None and _start(w.content) == start for w in told(s))]
+    start = first_start(content)
+    return [s for s in others if counts[s.user] == 1 or any(w.content is not None and first_start(w.content) == start for w in told(s))]
 
 
 def _says_what_he_says_of_all(s: Sighting, masters: list[Sighting], original: int) -> bool:
     """Does a copy of one occurrence say what the series in the same mailbox says?"""
-    content = _content(told(s))
-    if _deleted(s) or content is None:
+    content = content_of(told(s))
+    if is_deleted(s) or content is None:
         return False
     return any(_as_made(content, last(s).updated, told(m), original) for m in masters if m.user == s.user)
 
@@ -827,7 +660,7 @@ def _shape(content: Content) -> tuple[object, ...]:
 
 def _as_made(content: Content, at: int, head: list[Told], original: int) -> bool:
     """Does an occurrence, told at `at`, say what its series, as it was then or later, says of it?"""
-    if _start(content) != original:
+    if first_start(content) != original:
         return False
     then = max((n for n, w in enumerate(head) if w.revision.updated <= at), default=0)
     return any(w.content is not None and _says_as_much(content, w.content) and _makes(w.content, original) for w in head[then:])

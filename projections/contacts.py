@@ -97,11 +97,13 @@ class Contacts:
         return [row for key in self._changed if (row := self._rows[key]) is not None]
 
     def recorded(self, event: ContactRecorded, person: Person | None) -> None:
-        """It is as the CRM has it, and alive."""
+        """It is as the CRM has it, and alive; one that was merged stays that."""
         key = key_of(event.person) if event.email and event.person else None
         email = person.email if person and event.email else None
         body = _encode(Body(event.contact, email, person.name if person else None, event.company))
-        self._put(ContactRow(event.account, event.contact, key, "live", None, body))
+        before = self.row(event.account, event.contact)
+        into = before.into if before is not None else None
+        self._put(ContactRow(event.account, event.contact, key, "live" if into is None else "merged", into, body))
 
     def deleted(self, event: ContactDeleted) -> None:
         """The CRM deleted it. One that was merged still answers with its survivor."""
@@ -113,13 +115,13 @@ class Contacts:
         """The merged became the survivor, and with them those that had become them. Returns the contacts that moved."""
         account, survivor = event.account, event.contact
         moved = tuple(dict.fromkeys(contact for contact in event.merged if contact != survivor))
-        row = self._row_or_new(account, survivor)
-        if row.into is not None or self.row(account, survivor) is None:
-            self._put(row._replace(state="live", into=None))
+        if self.row(account, survivor) is None:
+            self._put(self._row_or_new(account, survivor))
+        last = self.standing(account, survivor) or survivor  # it may have been merged itself before this was told
         for contact in moved:
             for former in self._merged_into(account, contact):
-                self._put(former._replace(into=survivor))
-            self._put(self._row_or_new(account, contact)._replace(state="merged", into=survivor))
+                self._put(former._replace(into=last))
+            self._put(self._row_or_new(account, contact)._replace(state="merged", into=last))
         return moved
 
     def erased(self, event: ContactErased) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.decisions import Decision
 from domain.events import SourceEventDecided
@@ -46,6 +47,18 @@ def row(event: SourceEventDecided, position: int) -> DecisionRow:
         event.decisions,
     )
     return DecisionRow(event.account, position, event.cause, event.subject, meeting, event.recorded_at, _encode(body))
+
+
+_decoder = msgspec.json.Decoder(Body)
+
+
+def without_values(row: DecisionRow) -> DecisionRow | None:
+    """The row without the values that its decisions kept of a meeting; None if they kept none."""
+    if b'"lost"' not in row.body:
+        return None
+    body = _decoder.decode(row.body)
+    decisions = tuple(replace(d, note={k: v for k, v in d.note.items() if k != "lost"} or None) if d.note else d for d in body.decisions)
+    return row._replace(body=_encode(replace(body, decisions=decisions)))
 
 
 def canonical(meeting: str) -> str:

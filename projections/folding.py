@@ -46,6 +46,7 @@ class MeetingTold(Event, frozen=True, kw_only=True):
 
     view: View | UnsetType | None = UNSET
     purge: bool = False
+    purges: tuple[str, ...] = ()
 
 
 OfMeetings = (MeetingTold, MeetingAbsorbed)
@@ -174,15 +175,34 @@ class _Folding:
 
     def _meeting(self, at: Moment, event: MeetingTold) -> None:
         if event.purge:
-            self._timelines.purge(at.account, at.meeting)
+            self._purge(at.account, [at.meeting, *(canonical(other) for other in event.purges)])
         if isinstance(event.view, View):
             low, high = self._horizon(event.account, event.at)
             scene = self._scene(at, event.view)
-            self._timelines.show(at, self._meetings.view(at.account, at.meeting), scene, low, high)
+            # After a purge nothing of it stands there, whatever its view was.
+            before = None if event.purge else self._meetings.view(at.account, at.meeting)
+            self._timelines.show(at, before, scene, low, high)
             self._meetings.shown(at, scene, high)
         else:
             self._timelines.close(at)
             self._meetings.hidden(at)
+
+    def _purge(self, account: str, meetings: Sequence[str]) -> None:
+        """Every version of these goes, and the values that earlier decisions about them kept."""
+        for meeting in meetings:
+            self._timelines.purge(account, meeting)
+            self._decisions += [bare for row in self._stored_decisions(account, meeting) if (bare := decision_journal.without_values(row))]
+        wanted = set(meetings)
+        self._decisions = [
+            (decision_journal.without_values(row) or row) if row.account == account and row.meeting in wanted else row
+            for row in self._decisions
+        ]
+
+    def _stored_decisions(self, account: str, meeting: str) -> list[DecisionRow]:
+        found: list[DecisionRow] = []
+        while page := self._views.decisions(account, meeting=meeting, after=found[-1].position if found else 0):
+            found += page
+        return found
 
     def _scene(self, at: Moment, view: View) -> Scene:
         return Scene(at.account, at.meeting, view, self._people, self._contacts)

@@ -196,6 +196,12 @@ class Views(Protocol):
     def recorded(self) -> int:
         """The recording time (ms) of the newest event folded, 0 if none."""
 
+    def clocks(self) -> list[ClockRow]:
+        """Every account's clock."""
+
+    def accounts_without_clock(self) -> list[str]:
+        """Accounts that something was told of and whose clock never ticked."""
+
     def contact(self, account: str, contact: str) -> ContactRow | None:
         """One contact by CRM id."""
 

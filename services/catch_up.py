@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from services.running import settle_in
+
 if TYPE_CHECKING:
     from services.wiring import Installation
 
@@ -34,6 +36,7 @@ def catch_up(parts: Installation, show: bool = False) -> CaughtUp:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    settle_in()
     sync, relay, project = parts.sync(), parts.relay(), parts.project()
     counts: Counter[tuple[str, str]] = Counter()
     relayed = projected = 0

@@ -244,8 +244,9 @@ def _print_counts(counts: Any) -> None:
 
 def _role(step: Callable[[], bool], wait: Callable[[], None], until_idle: bool) -> None:
     """Run a role's steps until asked to stop, finishing the batch at hand."""
-    from services.running import Stopping
+    from services.running import Stopping, settle_in
 
+    settle_in()
     with Stopping() as stopping:
         while not stopping.asked:
             if step():
@@ -263,10 +264,13 @@ def sync(data: Data = None, until_idle: UntilIdle = False) -> None:
     """
     parts = installation(data)
     role = parts.sync()
-    place = dict.fromkeys(parts.source.partitions(), 0)
-    _role(
-        lambda: any([role.step(p) is not None for p in place]), lambda: _waited(parts.source.wait(parts.store.place("0"), 1.0)), until_idle
-    )
+    partitions = parts.source.partitions()
+
+    def step() -> bool:
+        moved = [role.step(partition) is not None for partition in partitions]
+        return any(moved)
+
+    _role(step, lambda: _waited(parts.source.wait(parts.store.place("0"), 1.0)), until_idle)
 
 
 @app.command()
@@ -569,7 +573,7 @@ def connections(account: AccountArg, data: Data = None, json: Json = False) -> N
 
     Example: rendezvous connections 62515
     """
-    found = [msgspec.json.decode(row.body) for row in installation(data).views.connections(account)]
+    found = msgspec.json.decode(installation(data).reading.connections(account))["connections"]
     if json:
         put({"connections": found})
         return
@@ -653,7 +657,7 @@ def bench(events: Annotated[int, typer.Option("--events", min=1000, help="Source
 @app.command()
 def demo(
     data: Annotated[
-        Path | None, typer.Option("--data", help="Folder for the demo's data. [default: a new one]", show_default=False)
+        Path | None, typer.Option("--data", help="Folder for the demo's data. [default: ./demo-data]", show_default=False)
     ] = None,
     serve_after: Annotated[bool, typer.Option("--serve/--no-serve", help="Leave the API running at the end.")] = True,
     port: Annotated[int, typer.Option("--port", help="Port of the API; 0: any free one.")] = 8321,

@@ -31,6 +31,8 @@ STOP_SECONDS = 10.0
 """How long requests at hand may take once we are asked to stop."""
 
 _LOOK_AGAIN_SECONDS = 0.02
+_LINGERING_SECONDS = 0.1
+"""The server's native thread outlives its stop by some milliseconds, and a process that ends meanwhile is aborted."""
 
 
 class Listener:
@@ -63,6 +65,7 @@ class Listener:
         if loop is not None and server is not None and self._thread.is_alive():
             loop.call_soon_threadsafe(server.stop)
             self._thread.join(STOP_SECONDS)
+        time.sleep(_LINGERING_SECONDS)
         if self._thread.is_alive():
             # Its thread is a daemon's, so the process ends all the same.
             log.warning("requests were cut off", after_seconds=STOP_SECONDS)

@@ -15,12 +15,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RENDEZVOUS_", toml_file="rendezvous.toml", extra="ignore")
 
-    data: Path = Field(Path("data"), description="folder of the embedded store and log")
-    log: str | None = Field(None, description="where the logs are; sqlite:///FILE, default: in the data folder")
-    store: str | None = Field(None, description="where events and read models are; sqlite:///FOLDER, default: the data folder")
-    host: str = Field("127.0.0.1", description="address the API listens on")
-    port: int = Field(8321, ge=0, le=65535, description="port the API listens on; 0: any free one")
-    log_level: str = Field("warning", description="debug, info, warning or error")
+    data: Path = Field(default=Path("data"), description="folder of the embedded store and log")
+    log: str | None = Field(default=None, description="where the logs are; sqlite:///FILE, default: in the data folder")
+    store: str | None = Field(default=None, description="where events and read models are; sqlite:///FOLDER, default: the data folder")
+    host: str = Field(default="127.0.0.1", description="address the API listens on")
+    port: int = Field(default=8321, ge=0, le=65535, description="port the API listens on; 0: any free one")
+    log_level: str = Field(default="warning", description="debug, info, warning or error")
 
     @classmethod
     def settings_customise_sources(
@@ -47,4 +47,4 @@ def _sqlite(url: str, name: str) -> Path:
     scheme, separator, rest = url.partition("://")
     if scheme != "sqlite" or not separator or not rest.strip("/"):
         raise BadInput(f"RENDEZVOUS_{name.upper()}", f"{scheme}:// is not supported here; use sqlite:///PATH")
-    return Path(rest[1:] if rest.startswith("/") and not rest.startswith("//") else rest[1:])
+    return Path(rest[1:])  # sqlite:///data is a relative path, sqlite:////var/data an absolute one

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from domain import sighting
 from domain.account import own_domains
+from domain.copies import outside
 from domain.decisions import Decision, Outcome, Rule
 from domain.errors import Conflict, PositionLost
 from domain.events import (
@@ -45,7 +46,6 @@ from domain.naming import decided_stream, meeting_stream
 from domain.people import key_of
 from domain.ports import DeadLetter, DeadLetters, LogRecord, Place, SourceLog, Store, Vault
 from domain.recurrence import millis
-from domain.settling import outside
 from domain.source_events import Problem, SourceEvent, read
 from services.desk import Desk
 from services.sealing import keep_all, tokens_of
@@ -366,7 +366,8 @@ class _Batch:
             desk.record_contact(one, ContactMerged(**common, merged=tuple(merged), keys=keys))
         desk.record_contact(survivor, ContactMerged(**common, merged=tuple(merged), keys=keys))
         if data.sealed is not None and order >= desk.contact_itself(survivor).order:
-            self._record_contact(survivor, data.sealed, data.email is not None, data.company, common, order)
+            company = data.company or desk.contact_itself(survivor).company
+            self._record_contact(survivor, data.sealed, data.email is not None, company, common, order)
         return (Decision(Rule.CONTACT_MATCH, Outcome.MERGED, contact=survivor, note={"merged": merged}),)
 
     def _erase(self, contact: str, keys: tuple[str, ...], common: dict[str, Any]) -> tuple[Decision, ...]:
@@ -432,6 +433,8 @@ class _Batch:
         if known is None or (known.uid, known.series) != (copy.uid, copy.series):
             for key in identities(copy.provider, mailbox, copy.id, copy.series, copy.uid):
                 desk.put("identities", key, meeting)
+            if copy.link and (linked := _uuid(copy.link)) is not None and linked != meeting:
+                desk.put("identities", _link_key(linked), meeting)  # for the row that our own copy overtook
         if copy.side == "calendar" and known is None:
             desk.add("people", _mailbox_key(copy.provider, mailbox), meeting)
         before = {key_of(g.person) for r in known.revisions if r.content for g in r.content.guests} if known else set()
@@ -456,6 +459,12 @@ class _Batch:
             meeting = desk.meeting(stream)
             if meeting.copies and meeting.account == desk.account_id:
                 found[meeting.id.hex] = meeting
+        if not found and seen.side == "crm":
+            own = meeting_stream(desk.account_id, seen.key, seen.created if seen.created is not None else seen.revisions[0].updated)
+            for stream in desk.entries("identities", _link_key(own.hex)):
+                meeting = desk.meeting(stream)
+                if meeting.copies and meeting.account == desk.account_id:
+                    found[meeting.id.hex] = meeting
         if not found:
             created = seen.created if seen.created is not None else seen.revisions[0].updated
             return desk.new_meeting(meeting_stream(desk.account_id, seen.key, created)), ()
@@ -555,6 +564,10 @@ def _order(event: SourceEvent, at: int) -> str:
 
 def _calendar_key(provider: str, calendar: str) -> str:
     return f"calendar|{provider}|{calendar.casefold()}"
+
+
+def _link_key(meeting: str) -> str:
+    return f"link|{meeting}"
 
 
 def _mailbox_key(provider: str, mailbox: str) -> str:

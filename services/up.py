@@ -15,7 +15,7 @@ import structlog
 
 from domain.errors import TryAgain
 from domain.recurrence import moment
-from services.running import Stopping
+from services.running import Stopping, settle_in
 
 if TYPE_CHECKING:
     from services.wiring import Installation
@@ -127,6 +127,7 @@ def up(parts: Installation, host: str, port: int) -> None:
     with Stopping() as stopping:
         roles = Roles(parts, stopping)
         server = Server(parts, host, port)
+        settle_in()
         roles.start()
         server.start()
         print(f"rendezvous is up: {server.url}/v1 (stop with Ctrl-C)", flush=True)

@@ -129,6 +129,15 @@ class MemoryViews:
 
     # --- reading
 
+    def clocks(self) -> list[ClockRow]:
+        """As promised."""
+        return [self._clocks[account] for account in sorted(self._clocks)]
+
+    def accounts_without_clock(self) -> list[str]:
+        """As promised."""
+        told = {row.account for row in self._decisions.values()} | {account for account, _ in self._contacts}
+        return sorted(told - self._clocks.keys())
+
     def recorded(self) -> int:
         """As promised."""
         return self._recorded_at

@@ -366,7 +366,7 @@ class _Batch:
     def _write_decisions(self) -> None:
         rows = self._changes.decisions
         self._connection.executemany(
-            "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)",
             [(r.position, self._account(r.account), r.event, r.subject, r.meeting, r.recorded_at, r.body) for r in rows],
         )
         marks = [(decided(r.account, "event", r.event), r.position) for r in rows]

@@ -137,6 +137,28 @@ class SqliteViews:
 
     # --- reading
 
+    def clocks(self) -> list[ClockRow]:
+        """As promised."""
+        rows = self._rows("SELECT a.account, ticked, before_days, after_days FROM clocks c JOIN accounts a ON a.id = c.account ORDER BY 1")
+        return [ClockRow(*row) for row in rows]
+
+    def accounts_without_clock(self) -> list[str]:
+        """As promised."""
+        rows = self._rows("SELECT account FROM accounts WHERE id NOT IN (SELECT account FROM clocks) ORDER BY 1")
+        return [str(row[0]) for row in rows]
+
+    def switch_to(self, rebuilt: Path, other: SqliteViews) -> None:
+        """Become the read models in `rebuilt`, which `other` has open: one rename. Whoever opens the file after it reads the new
+        ones; this object does so with its next question."""
+        other.close()
+        self._file.close()
+        for suffix in ("-wal", "-shm"):
+            Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+        rebuilt.replace(self._path)
+        self._file = Connections(self._path, SCHEMA, _TUNING)
+        self._writer = Writer()
+        self._mine = threading.local()
+
     def recorded(self) -> int:
         """As promised."""
         return int(self._rows("SELECT recorded_at FROM state")[0][0])

@@ -1,0 +1,202 @@
+"""A copy of a meeting, judged by itself: does it count, and what did it say over time?
+
+What must stay true: the answers follow from the copy's revisions in the provider's order, from its fellow copies and from the
+surroundings, never from the order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from domain import recurrence
+from domain.connection import Connection
+from domain.decisions import Rule
+from domain.events import Content, Guest, Revision, Sighting
+from domain.matching import Surroundings
+from domain.people import key_of
+from domain.recurrence import instant
+from domain.sighting import last
+
+
+class Told(NamedTuple):
+    """A revision and what was known of the content by then. Hidden details are unknown, not empty: `bare` if they never were
+    seen by then."""
+
+    revision: Revision
+    content: Content | None
+    bare: bool = False
+
+
+# --- 1. which copies count -----------------------------------------------------------------------------------------------
+
+
+def outside(s: Sighting, copies: Sequence[Sighting], around: Surroundings) -> Rule | None:
+    """The rule by which a calendar copy, or a row of HubSpot's own sync, does not count, or None."""
+    if s.side == "crm":
+        return None if s.origin != "native-sync" else _native_outside(s, copies, around)
+    master = _master_of(s, copies)
+    created = s.created if master is None or master.created is None else master.created
+    connection = around.connection(s.user or "")
+    if created is None:
+        return None if _is_tombstone(s) else Rule.ACTIVE_WINDOW
+    if connection.created_within(s.provider, created):
+        return None
+    if connection.created_within_any(created) and any(
+        o is not s and o.user == s.user and o.created is not None and connection.created_within(o.provider, o.created) for o in copies
+    ):
+        return None  # the same user's other provider, before he switched
+    live = connection.live
+    return Rule.ONE_CALENDAR if live is not None and live.provider != s.provider else Rule.ACTIVE_WINDOW
+
+
+def _native_outside(s: Sighting, copies: Sequence[Sighting], around: Surroundings) -> Rule | None:
+    seen = [o for o in copies if o.side == "calendar" and o.user == s.user and o.original is None and o.created is not None]
+    if seen and all(kind_of(o) != "meeting" for o in seen):
+        return Rule.NOT_A_MEETING
+    if seen:
+        return None if any(outside(o, copies, around) is None for o in seen) else Rule.ACTIVE_WINDOW
+    if s.created is not None and around.connection(s.user or "").created_within_any(s.created):
+        return None
+    return Rule.ACTIVE_WINDOW
+
+
+def _is_tombstone(s: Sighting) -> bool:
+    return all(r.state == "deleted" for r in s.revisions)
+
+
+def _master_of(s: Sighting, copies: Sequence[Sighting]) -> Sighting | None:
+    if s.series is None:
+        return None
+    return next((o for o in copies if o.id == s.series and o.provider == s.provider and o.user == s.user), None)
+
+
+def counting(s: Sighting, connection: Connection) -> Sighting | None:
+    """The copy with those revisions only that count: what was said before its connection ended, and no removal from a window
+    in which it was not."""
+    if s.side == "crm":
+        return s
+    live = connection.live
+    connected = live is not None and live.provider == s.provider
+    kept = [r for r in s.revisions if (connected or connection.counts(s.provider, r.updated)) and not (r.span and removes_nothing(s, r))]
+    if len(kept) == len(s.revisions):
+        return s
+    return replace(s, revisions=tuple(kept)) if kept else None
+
+
+def removes_nothing(s: Sighting, removal: Revision) -> bool:
+    """Was the copy, when last heard of before, outside the window of the round that reports it removed? Then the report says
+    nothing: providers report as removed what only left the window."""
+    if removal.span is None:
+        return False
+    told_before: Content | None = None
+    for r in s.revisions:
+        if r is removal and told_before is not None:
+            break
+        told_before = r.content or told_before
+    return told_before is not None and not occurs(told_before, removal.span)
+
+
+def occurs(content: Content, span: tuple[int, int]) -> bool:
+    """Has it an occurrence that overlaps [from, to)?"""
+    shape = recurrence.spec(
+        content.start, content.time_zone, content.duration, content.all_day, content.rules, content.excluded, content.added
+    )
+    low, high = span
+    first = recurrence.slot(shape, shape.start)
+    length = max(first.end - first.start, 1)
+    return any(at.start < high and max(at.end, at.start + 1) > low for at in recurrence.starts(shape, low - length, high))
+
+
+# --- what a copy says over time ------------------------------------------------------------------------------------------
+
+
+def told(s: Sighting) -> list[Told]:
+    """The copy's words in order, each with the content known by then; what only an older word says is taken, and for a
+    deletion that came first, what a later one says."""
+    if len(s.revisions) == 1:
+        return [Told(s.revisions[0], s.revisions[0].content, s.revisions[0].hidden)]
+    words: list[Told] = []
+    known: Content | None = None
+    bare = True
+    for r in s.revisions:
+        if r.content is not None and not r.hidden:
+            known, bare = r.content, False
+        elif r.content is not None:
+            known = r.content if known is None else uncovered(known, r.content)
+        words.append(Told(r, known, bare))
+    return words
+
+
+def uncovered(known: Content, hidden: Content) -> Content:
+    return replace(
+        known,
+        start=hidden.start,
+        duration=hidden.duration,
+        time_zone=hidden.time_zone,
+        all_day=hidden.all_day,
+        tentative=hidden.tentative,
+        rules=hidden.rules,
+        excluded=hidden.excluded,
+        added=hidden.added,
+    )
+
+
+def content_of(words: Sequence[Told]) -> Content | None:
+    for word in reversed(words):
+        if word.content is not None:
+            return word.content
+    return None
+
+
+def first_start(content: Content) -> int:
+    """The instant of its first start."""
+    return instant(content.start, None if content.all_day else content.time_zone)
+
+
+def first_start_of(words: Sequence[Told]) -> int:
+    content = content_of(words)
+    return 0 if content is None else first_start(content)
+
+
+def told_of(s: Sighting) -> Revision:
+    """Its newest word that is no tombstone: what was private or no meeting stays that when it is deleted."""
+    return next((r for r in reversed(s.revisions) if r.state != "deleted"), last(s))
+
+
+def kind_of(s: Sighting) -> str:
+    return told_of(s).kind
+
+
+def is_private(s: Sighting) -> bool:
+    """Is this copy private?"""
+    return told_of(s).private
+
+
+def is_off(r: Revision) -> bool:
+    """Does a CRM row say that it is cancelled?"""
+    return r.state == "cancelled" or r.off
+
+
+def is_deleted(s: Sighting) -> bool:
+    return last(s).state == "deleted"
+
+
+def owner_key(guests: Iterable[Guest]) -> str | None:
+    """The organiser's person key."""
+    return next((key_of(g.person) for g in guests if g.owner), None)
+
+
+def is_owners(s: Sighting, content: Content | None, around: Surroundings) -> bool:
+    """Is this copy in its organiser's own mailbox? A meeting without an organiser is its mailbox's own."""
+    owner = owner_key(content.guests) if content else None
+    return owner is None or owner in addresses_of(s.user, around)
+
+
+def addresses_of(user: str | None, around: Surroundings) -> tuple[str, ...]:
+    if user is None:
+        return ()
+    connected = tuple(key_of(w.address) for w in around.connection(user).windows if w.address)
+    return around.account.users.get(user, ()) + connected
