@@ -9,14 +9,14 @@ help: ## print this list
 
 setup: .venv/dev.stamp ## make .venv with everything needed to work on the code
 
-demo: .venv/runtime.stamp ## one meeting's life from both sides to a timeline; needs no account anywhere
+demo: .venv/runtime.stamp ## a day in the life of an account, played on the embedded engine; needs no server
 	$(BIN)/rendezvous demo
 
 up: .venv/runtime.stamp ## everything in one process, embedded, on a loopback port
 	$(BIN)/rendezvous up
 
 test: .venv/dev.stamp ## every test and doctest; a part of them with ARGS="tests/domain -k series"
-	$(BIN)/python -m pytest -m "not bench" $(ARGS)
+	$(BIN)/python -m pytest -n auto -m "not bench" $(ARGS)
 
 check: .venv/dev.stamp ## style, types, who imports whom, spelling
 	$(BIN)/python -m ruff check

@@ -163,7 +163,10 @@ def first_start_of(words: Sequence[Told]) -> int:
 
 def told_of(s: Sighting) -> Revision:
     """Its newest word that is no tombstone: what was private or no meeting stays that when it is deleted."""
-    return next((r for r in reversed(s.revisions) if r.state != "deleted"), last(s))
+    newest = s.revisions[-1]
+    if newest.state != "deleted":
+        return newest
+    return next((r for r in reversed(s.revisions) if r.state != "deleted"), newest)
 
 
 def kind_of(s: Sighting) -> str:

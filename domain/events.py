@@ -183,7 +183,7 @@ class MeetingEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=Tru
     (rule private), and what `view` shows is all there is."""
 
     sighting: Sighting | None = None
-    view: View | None | UnsetType = UNSET
+    view: View | UnsetType | None = UNSET
     absorbed: tuple[Sighting, ...] = ()
     absorbs: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()

@@ -87,7 +87,11 @@ def _except(found: dict[int, Laid], exception: Exception_, view: View, low: int,
         found.pop(exception.original, None)
         return
     part = _part_making(view, exception.original)
-    made = part is not None and recurrence.makes(shape(part), exception.original) if part and is_series(part) else base is not None
+    if part is not None and is_series(part):
+        # Of the past that stays, what was cancelled in its place stays in it; what was moved is judged by where it went.
+        made = recurrence.makes(shape(part), exception.original) or (base is not None and exception.shown is None)
+    else:
+        made = base is not None
     shown = exception.shown or (base.shown if base else None)
     if shown is None or (not made and not exception.loose and not _stays(exception, shown, part)):
         if exception.shown is not None:

@@ -27,6 +27,7 @@ from domain.events import (
     MeetingRevised,
     MeetingScheduled,
     MeetingWithdrawn,
+    Part,
     Revision,
     Shown,
     Sighting,
@@ -94,10 +95,7 @@ def evolve(state: Meeting, event: Event) -> Meeting:
 
 
 def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, absorbed: tuple[Meeting, ...] = ()) -> Learned:
-    """What follows from one more revision of one copy.
-
-    >>> # see tests/domain/test_meeting_rules.py: one table of cases a rule
-    """
+    """What follows from one more revision of one copy. tests/domain/rules has a table of cases for each rule."""
     before = meeting
     for other in absorbed:
         for copy in other.copies.values():
@@ -208,13 +206,17 @@ def _changed(before: View | None, after: View | None) -> tuple[str, ...]:
         return () if before is after else ("timeline",)
     if before == after:
         return ()
+    if len(before.parts) == len(after.parts) == 1 and not before.exceptions and not after.exceptions:
+        return _changed_part(before.parts[0], after.parts[0]) + (("links",) if before.links != after.links else ()) or ("details",)
     old, new = _heads(before), _heads(after)
     names = []
     if [(s.start, s.duration, s.time_zone, s.all_day) for s in old] != [(s.start, s.duration, s.time_zone, s.all_day) for s in new]:
         names.append("time")
-    for field in ("title", "location", "conference_url", "guests", "contacts"):
-        if [getattr(s, field) for s in old] != [getattr(s, field) for s in new]:
-            names.append({"conference_url": "conferenceUrl"}.get(field, field))
+    names += [
+        {"conference_url": "conferenceUrl"}.get(field, field)
+        for field in ("title", "location", "conference_url", "guests", "contacts")
+        if [getattr(s, field) for s in old] != [getattr(s, field) for s in new]
+    ]
     if _cancelled(before) != _cancelled(after) or [s.status for s in old] != [s.status for s in new]:
         names.append("status")
     if [(p.rules, p.excluded, p.added) for p in before.parts] != [(p.rules, p.excluded, p.added) for p in after.parts]:
@@ -222,6 +224,29 @@ def _changed(before: View | None, after: View | None) -> tuple[str, ...]:
     if before.links != after.links:
         names.append("links")
     return tuple(names) or ("details",)
+
+
+def _changed_part(old: Part, new: Part) -> tuple[str, ...]:
+    """As `_changed`, for the common case: a meeting of one part."""
+    a, b = old.shown, new.shown
+    names = []
+    if (a.start, a.duration, a.time_zone, a.all_day) != (b.start, b.duration, b.time_zone, b.all_day):
+        names.append("time")
+    if a.title != b.title:
+        names.append("title")
+    if a.location != b.location:
+        names.append("location")
+    if a.conference_url != b.conference_url:
+        names.append("conferenceUrl")
+    if a.guests != b.guests:
+        names.append("guests")
+    if a.contacts != b.contacts:
+        names.append("contacts")
+    if a.status != b.status or (old.cancelled_from is None) is not (new.cancelled_from is None):
+        names.append("status")
+    if (old.rules, old.excluded, old.added) != (new.rules, new.excluded, new.added):
+        names.append("series")
+    return tuple(names)
 
 
 def _heads(view: View) -> list[Shown]:
@@ -262,7 +287,7 @@ def _decide(
     absorbing: bool,
 ) -> tuple[Decision, ...]:
     main = _main(before, known, copy, news, settled, changed, absorbing)
-    if settled.view is None or main.outcome is Outcome.IGNORED and main.rule is not Rule.CALENDAR_DELETES:
+    if settled.view is None or (main.outcome is Outcome.IGNORED and main.rule is not Rule.CALENDAR_DELETES):
         return (main,)
     rest = settled.decisions
     if not any(s.contacts for s in _heads(settled.view)) and (settled.decisions or before.version == 0):

@@ -13,6 +13,7 @@ The steps, in the order of the functions below:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -255,7 +256,7 @@ class _Settling:
         if later is not None and later.revision.state == "cancelled":
             cancelled = later.revision.updated
         if cancelled is None and is_deleted(s):
-            answers = {**answers, **{key: "declined" for key in addresses_of(s.user, self.around)}}
+            answers = {**answers, **dict.fromkeys(addresses_of(s.user, self.around), "declined")}
         shown = self._shown(_with_answers(content, answers))
         shown, row_cancelled = self._with_rows(shown, live, rows, bool(content.rules or content.added))
         if cancelled is None:
@@ -312,7 +313,7 @@ class _Settling:
         """The shapes a series had before the present one, and since when it has that."""
         formers: list[Former] = []
         since: int | None = None
-        for before, after in zip(live, live[1:], strict=False):
+        for before, after in itertools.pairwise(live):
             old, new = before.content, after.content
             if old is None or new is None or _shape(old) == _shape(new) or not (old.rules or old.added):
                 continue

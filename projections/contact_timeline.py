@@ -5,7 +5,8 @@ What must stay true:
 - it gets a new version when what an event says of it differs from what the meeting's view said before. Views are compared, with
   people sealed, and not what readers get: so an erasure, which changes what can be opened, changes no history;
 - each recorded state can be read again: a version holds from its own recording to the next one's;
-- the clock adds occurrences and takes none away, and what is past of a series is not taken away by laying it out anew.
+- the clock adds occurrences and takes none away, and what is past of a series is not taken away by laying it out anew;
+- a body is put together from pieces of JSON that its meeting's entries share, and is what encoding an `Entry` gives.
 
 An entry's id is the hex of a uuid5 of "account|contact|meeting|occurrence (ms)". Its version counts from 1 since it last came
 into the timeline. `occurrence` is written as the entry's times are: an instant with Z, a local time if it floats, a date if it is
@@ -35,6 +36,7 @@ DAY = 86_400_000
 """Milliseconds of a day."""
 
 _NAMESPACE = UUID("5f0c0b1e-7a52-5d0e-9f0e-3a9d8c1b6e42")
+_NAMED = sha1(_NAMESPACE.bytes, usedforsecurity=False)
 _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 """RFC 9562: the first two bits of this digit are 10."""
 _encode = msgspec.json.Encoder().encode
@@ -106,6 +108,37 @@ class Entry(Struct, rename="camel"):
 _decoder = msgspec.json.Decoder(Entry)
 
 
+class _About(Struct, gc=False, rename="camel"):
+    """The fields of `Entry` that all entries have alike which show the same, in its order; a piece of JSON when encoded."""
+
+    time_zone: str | None
+    all_day: bool
+    status: str
+    location: str | None
+    conference_url: str | None
+    organizer: Organizer | None
+    participants: tuple[Participant, ...]
+
+
+class _Frame(Struct, gc=False):
+    """The fields of `Entry` that all entries of a meeting have alike, in its order; a piece of JSON when encoded."""
+
+    origin: str
+    links: dict[str, str | None]
+    associations: Associations
+
+
+class Alike(NamedTuple):
+    """What all entries have alike that show the same. `contacts` are those in whose timelines they stand, each as text and as JSON;
+    `people` the keys of who is named; `title` is JSON; `about` the JSON of an entry's fields from "timeZone" to "participants"."""
+
+    shown: Shown
+    contacts: list[tuple[str, str]]
+    people: tuple[str, ...]
+    title: str
+    about: str
+
+
 class Moment(NamedTuple):
     """Where and when an event is recorded: account, meeting, position in the domain log, our time (ms)."""
 
@@ -147,7 +180,9 @@ def entry_id(account: str, contact: str, meeting: str, occurrence: int) -> str:
     True
     """
     # By hand: the library's own way takes three times as long, and there is one a version.
-    hashed = sha1(_NAMESPACE.bytes + f"{account}|{contact}|{meeting}|{occurrence}".encode(), usedforsecurity=False).hexdigest()
+    named = _NAMED.copy()
+    named.update(f"{account}|{contact}|{meeting}|{occurrence}".encode())
+    hashed = named.hexdigest()
     return f"{hashed[:12]}5{hashed[13:16]}{_VARIANT[hashed[16]]}{hashed[17:32]}"
 
 
@@ -173,6 +208,16 @@ def _floating(at: int) -> str:
 
 def _date(at: int) -> str:
     return local(at).date().isoformat()
+
+
+def json(value: object) -> str:
+    """A value as JSON."""
+    return _encode(value).decode()
+
+
+def _fields(value: Struct) -> str:
+    """The fields of an object, as they stand within its JSON."""
+    return _encode(value)[1:-1].decode()
 
 
 def links(view: View) -> dict[str, str | None]:
@@ -224,33 +269,56 @@ def add_named(view: View, tokens: set[str], contacts: set[str]) -> None:
 
 
 class Scene:
-    """What all occurrences of a view share, made once."""
+    """What all occurrences of a view share, made once. `frame` is the JSON of an entry's fields from "origin" to "associations"."""
 
     def __init__(self, account: str, meeting: str, view: View, people: People, contacts: Contacts) -> None:
         self.view = view
-        self.links = links(view)
-        self.associations = Associations(view.companies, view.deals, view.tickets)
+        self.frame = _fields(_Frame(view.origin, links(view), Associations(view.companies, view.deals, view.tickets)))
         self._account, self._meeting, self._people, self._contacts = account, meeting, people, contacts
         self._is_series = _has_series(view)
         self._single = _own_names(view) if self._is_series else frozenset()
         self._faces: dict[tuple[int, int], Faces] = {}
+        self._alike: dict[int, Alike] = {}
 
-    def series(self, laid: Laid, occurrence: str) -> Series | None:
-        """The series that this occurrence is of, None if it is of none."""
-        return Series(self._meeting, occurrence) if self._is_series and laid.original not in self._single else None
-
-    def faces(self, shown: Shown) -> Faces:
-        """The people of an occurrence. By identity: a series' occurrences share the guests of their part, which the view holds."""
-        same = id(shown.guests), id(shown.matched)
-        found = self._faces.get(same)
+    def alike(self, shown: Shown) -> Alike:
+        """What all occurrences that show this have alike."""
+        # By identity: comparing takes longer than making it. What is found here holds its `shown`, whose identity nothing else gets.
+        found = self._alike.get(id(shown))
         if found is None:
-            found = self._faces[same] = faces(self._account, shown, self._people, self._contacts)
+            found = self._alike[id(shown)] = self._made(shown)
         return found
+
+    def said(self, laid: Laid, recorded_at: str) -> str:
+        """The JSON of an occurrence's entries from "meeting" to "recordedAt"."""
+        named, start, end = times(laid)
+        alike = self.alike(laid.shown)
+        # Neither the meeting's id nor a time has a character that JSON escapes.
+        is_of_series = self._is_series and laid.original not in self._single
+        series = f'{{"id":"{self._meeting}","occurrence":"{named}"}}' if is_of_series else "null"
+        return (
+            f'"meeting":"{self._meeting}","occurrence":"{named}","title":{alike.title},"start":"{start}","end":"{end}",{alike.about},'
+            f'{self.frame},"series":{series},"recordedAt":"{recorded_at}"'
+        )
 
     def contacts(self, shown: Shown) -> list[str]:
         """In whose timelines an occurrence stands."""
         found = [self._contacts.standing(self._account, contact) for contact in shown.contacts]
         return list(dict.fromkeys([contact for contact in found if contact is not None]))
+
+    def _made(self, shown: Shown) -> Alike:
+        seen = self._seen(shown)
+        time_zone = None if shown.all_day else shown.time_zone
+        about = _About(time_zone, shown.all_day, shown.status, shown.location, shown.conference_url, seen.organizer, seen.participants)
+        contacts = [(contact, json(contact)) for contact in self.contacts(shown)]
+        return Alike(shown, contacts, seen.keys, json(shown.title), _fields(about))
+
+    def _seen(self, shown: Shown) -> Faces:
+        # By identity: a series' occurrences share the guests of their part, which the view holds.
+        same = id(shown.guests), id(shown.matched)
+        found = self._faces.get(same)
+        if found is None:
+            found = self._faces[same] = faces(self._account, shown, self._people, self._contacts)
+        return found
 
 
 def _has_series(view: View) -> bool:
@@ -275,6 +343,13 @@ def _frame(view: View) -> tuple[object, ...]:
         view.tickets,
         [(layout.is_series(part), part.first) for part in view.parts],
     )
+
+
+def _may_be_alike(before: View, after: View) -> bool:
+    """Can an occurrence be laid out as it was before? Asked first, as an answer of no spares laying out what was before."""
+    formerly, now = heads(before), heads(after)
+    # All that laying out changes of what is shown is whether it is cancelled.
+    return len(formerly) != 1 or len(now) != 1 or replace(formerly[0], status=now[0].status) == now[0]
 
 
 def _kept_past(scene: Scene) -> frozenset[str]:
@@ -333,9 +408,8 @@ class Timelines:
         looks = looks or bool(scene.view.exceptions)
         rows = self._all_of(at.account, at.meeting) if looks else self._rows.setdefault((at.account, at.meeting), {})
         for laid in layout.laid_out(scene.view, low, high):
-            for contact in scene.contacts(laid.shown):
-                if (contact, laid.original) not in rows:
-                    self._put(at, contact, laid, scene, rows)
+            new = [both for both in scene.alike(laid.shown).contacts if (both[0], laid.original) not in rows]
+            self._put(at, new, laid, scene, rows)
 
     def close(self, at: Moment) -> None:
         """The meeting leaves all timelines."""
@@ -395,64 +469,34 @@ class Timelines:
     def _put_changed(self, at: Moment, before: View | None, scene: Scene, low: int, high: int, rows: dict[Key, EntryRow]) -> set[Key]:
         """Put the entries that are new or differ from before; returns all that there are to be."""
         same = {}
-        if rows and before is not None and _frame(before) == _frame(scene.view):
+        if rows and before is not None and _may_be_alike(before, scene.view) and _frame(before) == _frame(scene.view):
             same = {laid.original: laid for laid in layout.laid_out(before, low, high)}
         wanted: set[Key] = set()
         for laid in layout.laid_out(scene.view, low, high):
-            unchanged = same.get(laid.original) == laid
-            for contact in scene.contacts(laid.shown):
-                key = contact, laid.original
-                wanted.add(key)
-                if not unchanged or key not in rows:
-                    self._put(at, contact, laid, scene, rows)
+            original, _, shown = laid
+            contacts = scene.alike(shown).contacts
+            wanted.update([(contact, original) for contact, _ in contacts])
+            if same.get(original) == laid:
+                contacts = [both for both in contacts if (both[0], original) not in rows]
+            self._put(at, contacts, laid, scene, rows)
         return wanted
 
-    def _put(self, at: Moment, contact: str, laid: Laid, scene: Scene, rows: dict[Key, EntryRow]) -> None:
+    def _put(self, at: Moment, contacts: Sequence[tuple[str, str]], laid: Laid, scene: Scene, rows: dict[Key, EntryRow]) -> None:
+        """An occurrence stands so in the timelines of these contacts (text and JSON)."""
+        if not contacts:
+            return
         account, meeting, position, recorded_at = at
-        original, slot, shown = laid
-        said = times(laid)
-        seen = scene.faces(shown)
-        former = rows.get((contact, original))
-        version = former.version + 1 if former is not None else 1
-        body = Entry(
-            entry_id(account, contact, meeting, original),
-            contact,
-            meeting,
-            said.occurrence,
-            shown.title,
-            said.start,
-            said.end,
-            None if shown.all_day else shown.time_zone,
-            shown.all_day,
-            shown.status,
-            shown.location,
-            shown.conference_url,
-            seen.organizer,
-            seen.participants,
-            scene.view.origin,
-            scene.links,
-            scene.associations,
-            scene.series(laid, said.occurrence),
-            stamp(recorded_at),
-            version,
-            position,
-        )
-        row = EntryRow(
-            account,
-            contact,
-            meeting,
-            original,
-            slot.start,
-            slot.end,
-            shown.status,
-            version,
-            position,
-            recorded_at,
-            None,
-            seen.keys,
-            _encode(body),
-        )
-        self._place(at, row, former, rows)
+        original, (_, start, end), shown = laid
+        said, people = scene.said(laid, stamp(recorded_at)), scene.alike(shown).people
+        for contact, as_json in contacts:
+            former = rows.get((contact, original))
+            version = former.version + 1 if former is not None else 1
+            id_ = entry_id(account, contact, meeting, original)
+            body = f'{{"entry":"{id_}","contact":{as_json},{said},"version":{version},"position":{position}}}'.encode()
+            row = EntryRow(
+                account, contact, meeting, original, start, end, shown.status, version, position, recorded_at, None, people, body
+            )
+            self._place(at, row, former, rows)
 
     def _place(self, at: Moment, row: EntryRow, former: EntryRow | None, rows: dict[Key, EntryRow]) -> None:
         if former is not None:

@@ -83,8 +83,8 @@ class Contacts:
     def standing(self, account: str, contact: str) -> str | None:
         """In whose timeline an entry for this contact stands: the survivor's, or nobody's once erased."""
         row = self.row(account, contact)
-        if row is None:
-            return contact
+        if row is None or (row.into is None and row.state != "erased"):
+            return contact  # nearly always; the rest is the same for all
         seen: set[str] = set()
         while row is not None and row.into is not None and contact not in seen:
             seen.add(contact)

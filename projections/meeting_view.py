@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from domain import layout, recurrence
 from domain.events import Exception_, Part, Shown, View
 from domain.layout import Laid
-from projections.contact_timeline import Associations, Faces, Moment, Organizer, Participant, Scene, times, without
+from projections.contact_timeline import Associations, Faces, Moment, Organizer, Participant, Scene, json, times, without
 from projections.views import MeetingRow, Views, stamp
 
 _FAR = 253_402_300_800_000
@@ -95,7 +95,10 @@ class Meetings:
     def shown(self, at: Moment, scene: Scene, high: int) -> None:
         """Its timelines show it so now, laid out up to `high` ms."""
         view = scene.view
-        body = _encode(Body(at.meeting, None, _content(scene), stamp(at.recorded_at), at.position))
+        body = (
+            f'{{"meeting":"{at.meeting}","into":null,"content":{_content(scene)},'
+            f'"recordedAt":"{stamp(at.recorded_at)}","position":{at.position}}}'
+        ).encode()
         reach = high if _goes_on(view, high) else None
         self._put(MeetingRow(at.account, at.meeting, None, at.position, reach, _encode(view), body), view)
 
@@ -126,30 +129,19 @@ class Meetings:
         self._changed[key] = None
 
 
-def _content(scene: Scene) -> Content:
+def _content(scene: Scene) -> str:
+    """The JSON of a `Content`, put together from what the entries are."""
     view = scene.view
     part = view.parts[0] if view.parts else None
     shown = part.shown if part is not None else _first_exception(view)
     slot = layout.own_slot(shown)
     said = times(Laid(slot.start, slot, shown))
-    seen = scene.faces(shown)
-    return Content(
-        shown.title,
-        said.start,
-        said.end,
-        None if shown.all_day else shown.time_zone,
-        shown.all_day,
-        "cancelled" if part is not None and part.cancelled_from is not None else shown.status,
-        shown.location,
-        shown.conference_url,
-        seen.organizer,
-        seen.participants,
-        seen.keys,
-        shown.contacts,
-        view.origin,
-        scene.links,
-        scene.associations,
-        part.rules if part is not None else (),
+    cancelled = part is not None and part.cancelled_from is not None and shown.status != "cancelled"
+    alike = scene.alike(replace(shown, status="cancelled") if cancelled else shown)
+    rules = part.rules if part is not None else ()
+    return (
+        f'{{"title":{alike.title},"start":"{said.start}","end":"{said.end}",{alike.about},"people":{json(alike.people)},'
+        f'"contacts":{json(shown.contacts)},{scene.frame},"rules":{json(rules)}}}'
     )
 
 
@@ -163,7 +155,7 @@ def _goes_on(view: View, high: int) -> bool:
         if _part_goes_on(part, high):
             return True
     # Without a part, exceptions stand wherever they are.
-    return bool(view.parts) and any(_is_beyond(exception, high) for exception in view.exceptions)
+    return bool(view.exceptions) and bool(view.parts) and any(_is_beyond(exception, high) for exception in view.exceptions)
 
 
 def _is_beyond(exception: Exception_, high: int) -> bool:

@@ -541,7 +541,7 @@ def held_list(account: AccountArg, data: Data = None, json: Json = False) -> Non
         else:
             console().print(f"{one.hold}  user {one.user}  {one.provider}  {one.deletions} of {one.known} meetings  since {one.since}")
     if not json:
-        console().print(f"{len(found)} holds" if found else "nothing is held")
+        console().print("nothing is held" if not found else "1 hold" if len(found) == 1 else f"{len(found)} holds")
 
 
 @held.command("release")

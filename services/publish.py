@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -34,6 +34,13 @@ class Receipt(Struct, frozen=True, kw_only=True):
     errors: tuple[Problem, ...] = ()
 
 
+class Told(NamedTuple):
+    """A structured CloudEvent, and the account it must be of; None: of any."""
+
+    raw: bytes
+    account: str | None
+
+
 class Publisher:
     """Takes source events into a log. Usable by any number of threads, as far as the log and the vault are."""
 
@@ -48,8 +55,15 @@ class Publisher:
         A dry run examines all the same and appends nothing: it knows of duplicates within the call only. Raises `TryAgain` or
         `Stop` if log or vault do, and then nothing was accepted.
         """
+        return self._accept([Told(raw, account) for raw in raws], dry_run, ours)
+
+    def accept_each(self, told: Sequence[Told]) -> list[Receipt]:
+        """As `accept`, for events that came separately and each for an account of its own: still one transaction."""
+        return self._accept(told, dry_run=False, ours=False)
+
+    def _accept(self, told: Sequence[Told], dry_run: bool, ours: bool) -> list[Receipt]:
         now = self._clock()
-        examined = [_examined(raw, account) for raw in raws]
+        examined = [_examined(raw, account) for raw, account in told]
         events = [_timed(one if ours else as_told(one), now) for one in examined if isinstance(one, SourceEvent)]
         settled = iter(_tried(events) if dry_run else self._append(events, now))
         return [next(settled) if isinstance(one, SourceEvent) else one for one in examined]

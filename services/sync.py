@@ -150,7 +150,7 @@ class _Batch:
             self.desk.open(account, {token for e in some for token in tokens_of(e)})
             keys: list[str] = []
             guests: dict[str, None] = {}
-            alikes: list[str] = []
+            similar: list[str] = []
             for event in some:
                 if not event.kind.startswith("meeting."):
                     continue
@@ -162,10 +162,10 @@ class _Batch:
                 if mailbox:
                     keys += identities(provenance.provider, mailbox, provenance.id, provenance.series_id, provenance.ical_uid)
                 guests.update(dict.fromkeys(key_of(t) for t in tokens_of(event)))
-                alikes += likeness_sought(event)
+                similar += likeness_sought(event)
             self.desk.look_up("identities", account, keys)
             self.desk.look_up("addresses", account, guests)
-            self.desk.look_up("likeness", account, alikes)
+            self.desk.look_up("likeness", account, similar)
             self.desk.sit(account)
             streams += [value for key in dict.fromkeys(keys) for value in self.desk.entries("identities", key)]
         self.desk.fetch_connections(connections)
@@ -474,7 +474,7 @@ class _Batch:
     def _alike(self, seen: Sighting, known: list[str]) -> list[str]:
         """The meeting that a booking row and its echo make by likeness: the one created nearest, and never one that has its
         counterpart already."""
-        if any(self._has_counterpart(self.desk.meeting(stream), seen) for stream in known):
+        if any(self._is_paired(self.desk.meeting(stream)) for stream in known):
             return []
         best: tuple[int, str, str] | None = None
         for start in starts_of(seen):
@@ -487,6 +487,11 @@ class _Batch:
                         near = (abs((copy.created or 0) - (seen.created or 0)), copy.key, stream)
                         best = near if best is None or near < best else best
         return [] if best is None else [best[2]]
+
+    @staticmethod
+    def _is_paired(meeting: Meeting) -> bool:
+        """Are both sides in this meeting already? Then neither seeks the other."""
+        return len({o.side for o in meeting.copies.values() if o.original is None}) > 1
 
     @staticmethod
     def _has_counterpart(meeting: Meeting, seen: Sighting) -> bool:
@@ -517,7 +522,7 @@ class _Batch:
         if not self._is_primary(event, mailbox):
             return (Decision(Rule.PRIMARY_ONLY, Outcome.IGNORED),)
         provider = data.provenance.provider
-        streams = [v for v in self.desk.entries("people", _mailbox_key(provider, mailbox))]
+        streams = list(self.desk.entries("people", _mailbox_key(provider, mailbox)))
         self.desk.fetch_meetings(streams)
         prefix = f"{provider}|{mailbox}|"
         known = [m for m in (self.desk.meeting(s) for s in dict.fromkeys(streams)) if m.copies]

@@ -1,11 +1,18 @@
-"""Everything in one process, embedded: sync, relay and project as threads, the API beside them, and the accounts' clocks.
+"""Everything in one process, embedded: an engine that syncs, relays and projects in turn, the API beside it, and the accounts' clocks.
 
-A role that stops with an error stops the process: a supervisor starts it again, and nothing acknowledged is lost. Roles wait on
-what they read, so that an event accepted is in its timeline within milliseconds.
+One thread does the three steps, because one interpreter runs one thread at a time: as three they took the interpreter from each
+other in the middle of their work, and each made its own transaction for every single event. In turn, whatever arrives while one batch
+is on its way makes the next batch, so that a step costs less an event the more there is to do, and an event that comes alone goes
+through at once.
+
+What must stay true: a step that stops with an error stops the process, for a supervisor to start it again, and nothing acknowledged
+is lost; each step reads what the one before it committed, and knows its place from its own file, as if each ran in a process of its
+own; being asked to stop, the engine first finishes the turn at hand.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -13,29 +20,43 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from domain.errors import TryAgain
+from domain.errors import RendezvousError, Stop, TryAgain
 from domain.recurrence import moment
+from services import project, relay
 from services.running import Stopping, settle_in
 
 if TYPE_CHECKING:
+    from services.serve import Server
     from services.wiring import Installation
 
 log = structlog.get_logger(__name__)
 
 DAY = 86_400_000
 PAUSE = 0.5
+"""Seconds until an idle engine looks for what another process decided, and until it tries again what was refused."""
+
+GATHER = 0.004
+"""Seconds between two turns while there is something to do: a turn costs some 2 ms and a wait for the disk whatever it is for, and what
+comes meanwhile shares them. An event that comes alone finds the engine idle, and does not wait."""
+
+CLOCK_LOOKS = 60.0
+"""Seconds between two looks at the date."""
+
+SWITCH_SECONDS = 0.001
+"""How long a thread may keep the interpreter while others wait. A request is answered in a dozen short bursts, and with Python's 5 ms
+each of them may wait so long for the engine."""
 
 
 class Roles:
-    """The embedded roles of one installation, running in threads of this process."""
+    """The embedded roles of one installation, running in threads of this process. `clock` in ms."""
 
-    def __init__(self, parts: Installation, stopping: Stopping) -> None:
-        self._parts, self._stopping = parts, stopping
-        self.failure: BaseException | None = None
-        self._recorded = threading.Event()
+    def __init__(self, parts: Installation, stopping: Stopping, clock: Callable[[], int]) -> None:
+        self._parts, self._stopping, self._clock = parts, stopping, clock
+        self.failure: RendezvousError | None = None
+        """What ended a role."""
         self._threads = [
             threading.Thread(target=self._guarded, args=(loop,), name=name, daemon=True)
-            for name, loop in (("sync", self._sync), ("relay", self._relay), ("project", self._project), ("clock", self._clock))
+            for name, loop in (("engine", self._run), ("clock", self._tick))
         ]
 
     def start(self) -> None:
@@ -44,7 +65,7 @@ class Roles:
             thread.start()
 
     def join(self) -> None:
-        """Wait until each has finished the batch at hand."""
+        """Wait until each has finished the turn at hand."""
         for thread in self._threads:
             thread.join(timeout=30)
 
@@ -52,59 +73,79 @@ class Roles:
         try:
             loop()
         except BaseException as error:  # whatever ended a role ends the process; who started us starts us again
-            log.error("role failed", role=threading.current_thread().name, error=str(error), exc_info=True)
-            self.failure = error
+            role = threading.current_thread().name
+            # What was foreseen is said in its one line; of anything else the log tells where it happened.
+            log.error("role failed", role=role, error=str(error), exc_info=not isinstance(error, RendezvousError))
+            self.failure = error if isinstance(error, RendezvousError) else Stop(f"{role} failed: {type(error).__name__}: {error}")
             self._stopping.ask()
 
-    def _patiently(self, step: Callable[[], bool], wait: Callable[[], object]) -> None:
+    def _run(self) -> None:
+        engine, parts = Engine(self._parts, lambda: self._stopping.asked), self._parts
         while not self._stopping.asked:
-            try:
-                moved = step()
-            except TryAgain as error:
-                log.warning("again", role=threading.current_thread().name, error=str(error))
+            if engine.turn():
+                self._stopping.wait(GATHER)
+            elif engine.refused:
                 self._stopping.wait(PAUSE)
-                continue
-            if not moved:
-                wait()
+            else:
+                parts.source.wait(parts.store.place("0"), PAUSE)
 
-    def _sync(self) -> None:
-        sync, parts = self._parts.sync(), self._parts
-
-        def step() -> bool:
-            moved = [sync.step(partition) is not None for partition in parts.source.partitions()]
-            if any(moved):
-                self._recorded.set()
-            return any(moved)
-
-        self._patiently(step, lambda: parts.source.wait(parts.store.place("0"), PAUSE))
-
-    def _relay(self) -> None:
-        relay = self._parts.relay()
-
-        def wait() -> None:
-            self._recorded.wait(0.05)
-            self._recorded.clear()
-
-        self._patiently(lambda: relay.step() > 0, wait)
-
-    def _project(self) -> None:
-        project, parts = self._parts.project(), self._parts
-        self._patiently(lambda: project.step() > 0, lambda: parts.domain_log.wait(parts.views.position(), PAUSE))
-
-    def _clock(self) -> None:
-        """Tick every account's clock once a day, through the log like everything else, so that a replay ticks the same."""
-        from services.wiring import now
-
+    def _tick(self) -> None:
         while not self._stopping.asked:
-            at = now() // DAY * DAY
-            late = [clock.account for clock in self._parts.views.clocks() if clock.ticked < at]
-            late += [account for account in self._parts.views.accounts_without_clock()]
-            for account in late:
-                self._parts.publisher.accept([_tick(account, at)])
-            self._stopping.wait(60)
+            tick(self._parts, self._clock())
+            self._stopping.wait(CLOCK_LOOKS)
 
 
-def _tick(account: str, at: int) -> bytes:
+class Engine:
+    """Sync, relay and project of one installation, in turn. `asked` says that we are to stop."""
+
+    def __init__(self, parts: Installation, asked: Callable[[], bool]) -> None:
+        self._source, self._sync, self._asked = parts.source, parts.sync(), asked
+        self._relay, self._project = parts.relay(), parts.project()
+        self.refused = False
+        """Was somebody else in the way of a step of the last turn?"""
+
+    def turn(self) -> bool:
+        """Decide the next batch, put it on the domain log and fold it. False if there was nothing to do for any of them."""
+        self.refused = False
+        # Each is tried, whatever became of the one before it: a busy file must not keep the others from their work.
+        moved = [
+            self._tried("sync", self._decide),
+            self._tried("relay", lambda: self._all(self._relay.step, relay.BATCH)),
+            self._tried("project", lambda: self._all(self._project.step, project.BATCH)),
+        ]
+        return any(moved)
+
+    def _decide(self) -> bool:
+        moved = [self._sync.step(partition) is not None for partition in self._source.partitions()]
+        return any(moved)
+
+    def _all(self, step: Callable[[], int], full: int) -> bool:
+        """A batch of source events may become several of domain events: a full one is not the last."""
+        moved = first = step()
+        while moved >= full and not self._asked():
+            moved = step()
+        return first > 0
+
+    def _tried(self, role: str, step: Callable[[], bool]) -> bool:
+        try:
+            return step()
+        except TryAgain as error:
+            log.warning("again", role=role, error=str(error))
+            self.refused = True
+            return False
+
+
+def tick(parts: Installation, now: int) -> None:
+    """Tick the clock of every account that has not ticked today (UTC), through the log like everything else, so that a replay ticks
+    the same. Ticking again changes nothing: it is the same source event."""
+    at = now // DAY * DAY
+    late = [clock.account for clock in parts.views.clocks() if clock.ticked < at]
+    late += parts.views.accounts_without_clock()
+    for account in late:
+        parts.publisher.accept([_ticked(account, at)])
+
+
+def _ticked(account: str, at: int) -> bytes:
     time = moment(at).isoformat().replace("+00:00", "Z")
     return msgspec.json.encode(
         {
@@ -121,20 +162,33 @@ def _tick(account: str, at: int) -> bytes:
 
 
 def up(parts: Installation, host: str, port: int) -> None:
-    """Run until asked to stop. Raises what ended a role, if one failed."""
+    """Run until asked to stop. Raises `RendezvousError` if a role or the API failed, `OSError` if the address cannot be had."""
     from services.serve import Server
+    from services.wiring import now
 
     with Stopping() as stopping:
-        roles = Roles(parts, stopping)
+        roles = Roles(parts, stopping, now)
         server = Server(parts, host, port)
         settle_in()
+        sys.setswitchinterval(SWITCH_SECONDS)
         roles.start()
-        server.start()
-        print(f"rendezvous is up: {server.url}/v1 (stop with Ctrl-C)", flush=True)
-        while not stopping.wait(0.2):
-            if server.failed:
-                stopping.ask()
-        server.stop()
-        roles.join()
-        if roles.failure is not None:
-            raise roles.failure
+        try:
+            failed = _serve(server, stopping)
+        finally:
+            stopping.ask()
+            roles.join()
+    if roles.failure is not None:
+        raise roles.failure
+    if failed:
+        raise Stop("the API ended by itself; its log says why")
+
+
+def _serve(server: Server, stopping: Stopping) -> bool:
+    """Answer until asked to stop. Did the server end by itself?"""
+    server.start()
+    print(f"rendezvous is up: {server.url}/v1 (stop with Ctrl-C)", flush=True)
+    while not stopping.wait(0.2) and not server.failed:
+        pass
+    failed = server.failed
+    server.stop()
+    return failed

@@ -104,7 +104,8 @@ class Engine:
         """What all timelines show, without ids, versions and our times: what must not depend on the order of arrival."""
         drop = ("entry", "meeting", "version", "position", "recordedAt", "series")
         entries = {c: [{k: v for k, v in e.items() if k not in drop} for e in self.timeline(c, account)] for c in contacts}
-        return json.loads(msgspec.json.encode({c: sorted(found, key=lambda e: json.dumps(e, sort_keys=True)) for c, found in entries.items()}))
+        ordered = {c: sorted(found, key=lambda e: json.dumps(e, sort_keys=True)) for c, found in entries.items()}
+        return json.loads(msgspec.json.encode(ordered))
 
 
 def staged(*events: Event) -> Engine:

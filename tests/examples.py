@@ -122,22 +122,53 @@ def meeting(
     return envelope(verb, id, data, id=name, source=f"calendars/{provider}/{USERS.get(user, user)}", at=told, account=account)
 
 
-def deleted(id: str = "g1", revision: float = 1, *, user: str = "501", provider: str = "google", account: str = ACCOUNT, **provenance: Any) -> Event:
+def deleted(
+    id: str = "g1", revision: float = 1, *, user: str = "501", provider: str = "google", account: str = ACCOUNT, **provenance: Any
+) -> Event:
     """A tombstone from a user's mailbox."""
-    data = {"provenance": {"provider": provider, "user": user, "calendar": USERS.get(user, user), "id": id, "updated": z(hour(revision)), **provenance}}
+    data = {
+        "provenance": {
+            "provider": provider,
+            "user": user,
+            "calendar": USERS.get(user, user),
+            "id": id,
+            "updated": z(hour(revision)),
+            **provenance,
+        }
+    }
     name = f"{provider}:{user}:{id}:deleted:{revision}"
-    return envelope("meeting.deleted", id, data, id=name, source=f"calendars/{provider}/{USERS.get(user, user)}", at=hour(revision), account=account)
+    return envelope(
+        "meeting.deleted", id, data, id=name, source=f"calendars/{provider}/{USERS.get(user, user)}", at=hour(revision), account=account
+    )
 
 
 def row(
-    id: str = "900", revision: float = 0, *, user: str = "501", kind: str | None = None, contacts: tuple[str, ...] = ("151",), origin: str = "user",
-    uid: str | None = None, guests: tuple[str | Event, ...] = (BO,), provenance: Event | None = None, account: str = ACCOUNT, **fields: Any,
+    id: str = "900",
+    revision: float = 0,
+    *,
+    user: str = "501",
+    kind: str | None = None,
+    contacts: tuple[str, ...] = ("151",),
+    origin: str = "user",
+    uid: str | None = None,
+    guests: tuple[str | Event, ...] = (BO,),
+    provenance: Event | None = None,
+    account: str = ACCOUNT,
+    **fields: Any,
 ) -> Event:
     """A meeting in the CRM."""
     associations = {"contacts": list(contacts), "companies": [], "deals": [], "tickets": [], **fields.pop("associations", {})}
     told = meeting(
-        id, revision, user=user, provider="hubspot", guests=guests, account=account, associations=associations, side="crm",
-        provenance={"calendar": "meetings", "icalUid": uid, "origin": origin, **(provenance or {})}, **fields,
+        id,
+        revision,
+        user=user,
+        provider="hubspot",
+        guests=guests,
+        account=account,
+        associations=associations,
+        side="crm",
+        provenance={"calendar": "meetings", "icalUid": uid, "origin": origin, **(provenance or {})},
+        **fields,
     )
     told["type"] = f"rendezvous.{kind}.v1" if kind else told["type"]
     told["source"] = f"/accounts/{account}/crm/hubspot/meetings"
@@ -147,10 +178,20 @@ def row(
 def row_deleted(id: str = "900", revision: float = 1, *, account: str = ACCOUNT) -> Event:
     """A meeting deleted in the CRM."""
     data = {"provenance": {"provider": "hubspot", "user": "501", "calendar": "meetings", "id": id, "updated": z(hour(revision))}}
-    return envelope("meeting.deleted", id, data, id=f"hubspot:{id}:deleted:{revision}", source="crm/hubspot/meetings", at=hour(revision), account=account)
+    return envelope(
+        "meeting.deleted",
+        id,
+        data,
+        id=f"hubspot:{id}:deleted:{revision}",
+        source="crm/hubspot/meetings",
+        at=hour(revision),
+        account=account,
+    )
 
 
-def contact(id: str, email: str | None, revision: float = -25, *, kind: str = "contact.created", name: str | None = None, account: str = ACCOUNT) -> Event:
+def contact(
+    id: str, email: str | None, revision: float = -25, *, kind: str = "contact.created", name: str | None = None, account: str = ACCOUNT
+) -> Event:
     """A CRM contact."""
     data = {"email": email, "name": name or (email or id).split("@")[0].title(), "company": None}
     return envelope(kind, id, data, id=f"{kind}:{id}:{revision}", source="crm/hubspot/contacts", at=hour(revision), account=account)
@@ -161,7 +202,9 @@ def contact_said(id: str, kind: str, revision: float, data: Event | None = None,
     return envelope(kind, id, data or {}, id=f"{kind}:{id}:{revision}", source="crm/hubspot/contacts", at=hour(revision), account=account)
 
 
-def user(id: str, email: str, revision: float = -26, *, kind: str = "user.added", aliases: tuple[str, ...] = (), account: str = ACCOUNT) -> Event:
+def user(
+    id: str, email: str, revision: float = -26, *, kind: str = "user.added", aliases: tuple[str, ...] = (), account: str = ACCOUNT
+) -> Event:
     """A user of the account."""
     data = {"email": email, "aliases": list(aliases)}
     return envelope(kind, id, data, id=f"{kind}:{id}:{revision}", source="crm/hubspot/users", at=hour(revision), account=account)
@@ -181,7 +224,9 @@ def connected(user: str = "501", provider: str = "google", revision: float = -23
     return envelope("connection.activated", user, told, id=name, source="connections", at=hour(revision), account=account)
 
 
-def ended(user: str = "501", provider: str = "google", revision: float = 10, *, kind: str = "disconnected", account: str = ACCOUNT) -> Event:
+def ended(
+    user: str = "501", provider: str = "google", revision: float = 10, *, kind: str = "disconnected", account: str = ACCOUNT
+) -> Event:
     """A calendar connection ended, or lost its authorisation (kind deauthorised)."""
     told = {"provider": provider, "reason": "asked", "at": z(hour(revision))}
     name = f"connection:{user}:{provider}:{kind}:{revision}"
@@ -190,18 +235,39 @@ def ended(user: str = "501", provider: str = "google", revision: float = 10, *, 
 
 def ticked(revision: float = -24, *, account: str = ACCOUNT) -> Event:
     """The account's clock."""
-    return envelope("clock.ticked", account, {"at": z(hour(revision))}, id=f"tick:{revision}", source="clock", at=hour(revision), account=account)
+    return envelope(
+        "clock.ticked", account, {"at": z(hour(revision))}, id=f"tick:{revision}", source="clock", at=hour(revision), account=account
+    )
 
 
-def listed(ids: list[str], revision: float = 100, *, user: str = "501", provider: str = "google", complete: bool = True,
-           since: str = "2026-01-01T00:00:00Z", until: str = "2028-01-01T00:00:00Z", account: str = ACCOUNT) -> Event:
+def listed(
+    ids: list[str],
+    revision: float = 100,
+    *,
+    user: str = "501",
+    provider: str = "google",
+    complete: bool = True,
+    since: str = "2026-01-01T00:00:00Z",
+    until: str = "2028-01-01T00:00:00Z",
+    account: str = ACCOUNT,
+) -> Event:
     """A complete listing of a mailbox."""
     data = {
         "provenance": {"provider": provider, "user": user, "calendar": USERS.get(user, user)},
-        "ids": ids, "complete": complete, "from": since, "to": until,
+        "ids": ids,
+        "complete": complete,
+        "from": since,
+        "to": until,
     }
-    return envelope("calendar.listed", USERS.get(user, user), data, id=f"{provider}:{user}:listed:{revision}",
-                    source=f"calendars/{provider}/{USERS.get(user, user)}", at=hour(revision), account=account)
+    return envelope(
+        "calendar.listed",
+        USERS.get(user, user),
+        data,
+        id=f"{provider}:{user}:listed:{revision}",
+        source=f"calendars/{provider}/{USERS.get(user, user)}",
+        at=hour(revision),
+        account=account,
+    )
 
 
 def stage(account: str = ACCOUNT) -> list[Event]:

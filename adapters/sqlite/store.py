@@ -164,7 +164,7 @@ class SqliteStore:
 
     def end(self) -> int:
         """See `ports.Store.end`."""
-        return self._reader().execute("SELECT COALESCE(MAX(rowid), 0) FROM stored_events").fetchone()[0]  # type: ignore[no-any-return] # a number
+        return self._reader().execute("SELECT COALESCE(MAX(rowid), 0) FROM stored_events").fetchone()[0]  # type: ignore[no-any-return]  # always a number
 
 
 def _grouped(index: Sequence[IndexChange]) -> Iterable[tuple[str, bool, list[tuple[int, str]]]]:

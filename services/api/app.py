@@ -24,6 +24,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from projections.views import Views
 from services.api import routes
 from services.api.door import Door
+from services.api.gathering import Gathering
 from services.api.metrics import Metrics
 from services.api.problems import answer_to
 from services.api.routes import Api
@@ -63,7 +64,7 @@ def create_app(
     door = Door(tokens)
     page = TimelinePage(reading, door, progress, wait_seconds)
     metrics = Metrics(views, progress)
-    api = Api(reading, explainer, publisher, progress, door, page, metrics, stopping, ready_lag)
+    api = Api(reading, explainer, publisher, Gathering(publisher), progress, door, page, metrics, stopping, ready_lag)
     return Front(framework(api), page, metrics)
 
 

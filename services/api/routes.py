@@ -26,6 +26,7 @@ from domain.errors import BadInput, RendezvousError, TryAgain
 from services.api import parameters as p
 from services.api import shapes
 from services.api.door import Door
+from services.api.gathering import Gathering
 from services.api.live import changes
 from services.api.metrics import MEDIA_TYPE as METRICS_TYPE
 from services.api.metrics import Metrics
@@ -57,6 +58,7 @@ class Api:
     reading: Reading
     explainer: Explainer
     publisher: Publisher
+    gathering: Gathering
     progress: Progress
     door: Door
     page: TimelinePage
@@ -99,9 +101,10 @@ async def publish(request: Asked, api: Parts, dry_run: p.DryRun = None, account:
     dry = flag(query_of(request.scope), "dry_run")
     kind = _media_type(request)
     raws, single = _events(await request.body(), kind)
+    if single and not dry:
+        return _receipts([await api.gathering.accept(raws[0], owner)], single)
     # In a thread: durable means that the disk was waited for.
-    receipts = await asyncio.to_thread(api.publisher.accept, raws, owner, dry)
-    return _receipts(receipts, single)
+    return _receipts(await asyncio.to_thread(api.publisher.accept, raws, owner, dry), single)
 
 
 def _media_type(request: Asked) -> str:

@@ -12,22 +12,22 @@ from domain.merging import History, Merged, merge
 @pytest.mark.parametrize(
     ("left", "right", "stands"),
     [
-        ([(1, "A")], [(1, "A")], Merged("A", False, False, False)),
-        ([(1, "A"), (3, "B")], [(1, "A"), (2, "B")], Merged("B", False, False, False)),
-        ([(1, "A"), (3, "left")], [(1, "A")], Merged("left", True, False, False)),
-        ([(1, "A"), (3, "left")], [(2, "A"), (4, "A")], Merged("left", True, False, False)),
-        ([(1, "A")], [(1, "A"), (3, "right")], Merged("right", False, False, True)),
-        ([(1, "A"), (4, "A")], [(2, "A"), (3, "right")], Merged("right", False, False, True)),
-        ([(1, "A"), (3, "left")], [(1, "A"), (2, "right")], Merged("right", False, True, True)),
-        ([(1, "A"), (2, "left")], [(1, "A"), (3, "right")], Merged("right", False, True, True)),
-        ([(1, "left")], [(1, "right")], Merged("right", False, False, True)),
-        ([(2, "left")], [(1, "right")], Merged("right", False, False, True)),
-        ([(1, "A"), (2, "B"), (4, "left")], [(1, "A"), (3, "B")], Merged("left", True, False, False)),
-        ([(1, "A"), (4, "A")], [(1, "A"), (2, "B"), (3, "C")], Merged("C", False, False, True)),
-        ([(1, "A"), (5, "B")], [(2, "A"), (3, "B"), (6, "A")], Merged("A", False, False, True)),
-        ([(1, None), (2, "left")], [(1, None)], Merged("left", True, False, False)),
-        ([(1, "A"), (2, None)], [(1, "A")], Merged(None, True, False, False)),
-        ([(1, "A")], [(1, "A"), (2, None)], Merged(None, False, False, True)),
+        ([(1, "A")], [(1, "A")], Merged("A", False, False, False, False)),
+        ([(1, "A"), (3, "B")], [(1, "A"), (2, "B")], Merged("B", False, False, False, False)),
+        ([(1, "A"), (3, "left")], [(1, "A")], Merged("left", True, False, True, False)),
+        ([(1, "A"), (3, "left")], [(2, "A"), (4, "A")], Merged("left", True, False, True, False)),
+        ([(1, "A")], [(1, "A"), (3, "right")], Merged("right", False, False, False, True)),
+        ([(1, "A"), (4, "A")], [(2, "A"), (3, "right")], Merged("right", False, False, False, True)),
+        ([(1, "A"), (3, "left")], [(1, "A"), (2, "right")], Merged("right", False, True, True, True)),
+        ([(1, "A"), (2, "left")], [(1, "A"), (3, "right")], Merged("right", False, True, True, True)),
+        ([(1, "left")], [(1, "right")], Merged("right", False, False, False, False)),
+        ([(2, "left")], [(1, "right")], Merged("right", False, False, False, False)),
+        ([(1, "A"), (2, "B"), (4, "left")], [(1, "A"), (3, "B")], Merged("left", True, False, True, False)),
+        ([(1, "A"), (4, "A")], [(1, "A"), (2, "B"), (3, "C")], Merged("C", False, False, False, True)),
+        ([(1, "A"), (5, "B")], [(2, "A"), (3, "B"), (6, "A")], Merged("A", False, False, False, True)),
+        ([(1, None), (2, "left")], [(1, None)], Merged("left", True, False, True, False)),
+        ([(1, "A"), (2, None)], [(1, "A")], Merged(None, True, False, True, False)),
+        ([(1, "A")], [(1, "A"), (2, None)], Merged(None, False, False, False, True)),
     ],
     ids=[
         "equal from the start",
@@ -70,7 +70,7 @@ def test_what_stands_is_the_newest_word_of_one_of_the_sides(left: History, right
 
 @given(histories())
 def test_of_equal_histories_their_newest_word_stands_and_nothing_is_lost(history: History) -> None:
-    assert merge(history, history) == Merged(history[-1][1], False, False, False)
+    assert merge(history, history) == Merged(history[-1][1], False, False, False, False)
 
 
 @given(histories(), histories(), st.data())
@@ -92,9 +92,16 @@ def test_only_the_order_of_the_times_counts(left: History, right: History, shift
 def test_a_value_is_lost_only_to_another_and_never_the_one_that_stands(left: History, right: History) -> None:
     found = merge(left, right)
     if found.lost:
-        assert found.moved
+        assert (found.left_moved, found.right_moved) == (True, True)
         assert not found.from_left
         assert left[-1][1] != found.value
+
+
+@given(histories(), histories())
+def test_left_stands_if_it_alone_moved_and_is_lost_if_both_did(left: History, right: History) -> None:
+    found = merge(left, right)
+    assert found.from_left == (found.left_moved and not found.right_moved)
+    assert found.lost == (found.left_moved and found.right_moved)
 
 
 @given(histories(), histories(), VALUES, VALUES)
@@ -108,4 +115,4 @@ def test_the_side_that_alone_moved_since_they_agreed_is_heard(left: History, rig
 @given(histories(), histories(), st.integers(51, 90), st.integers(51, 90))
 def test_where_both_moved_since_they_agreed_right_is_heard_whoever_was_later(left: History, right: History, one: int, other: int) -> None:
     found = merge([*left, (50, "agreed"), (one, "left")], [*right, (50, "agreed"), (other, "right")])
-    assert found == Merged("right", from_left=False, lost=True, moved=True)
+    assert found == Merged("right", from_left=False, lost=True, left_moved=True, right_moved=True)

@@ -17,9 +17,9 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
     ("stream", "id"),
     [
         (account_stream("62515"), "babf410c-c0e9-5f20-89e0-899bc7bcd1ca"),
-        (connection_stream("62515", "501"), "85deb102-890e-51b8-b261-203380d27d8d"),
-        (contact_stream("62515", "151"), "2c70de50-217b-5f7b-a38b-0ed7c5708ec5"),
-        (meeting_stream("62515", "google|501|g1", 1_772_438_400_000), "019cad8f-ac00-8396-aa0a-f475e936969e"),
+        (connection_stream("62515", "501"), "aef234f4-f9cd-5c13-b36e-930782bc6a5f"),
+        (contact_stream("62515", "151"), "ec51a767-a505-54e2-86d8-b2b202141fd7"),
+        (meeting_stream("62515", "google|501|g1", 1_772_438_400_000), "019cad8f-ac00-8006-85cb-008fcf094142"),
         (decided_stream("0", 1), "d0e691f5-4ca6-8000-8000-000000000001"),
     ],
     ids=["account", "connection", "contact", "meeting", "decided"],

@@ -20,7 +20,9 @@ from domain.people import KEY_LENGTH, Person, domain_of, key_of, normalised
         ("b.o@client.example", "b.o@client.example"),
         ("b o@client.example", "b o@client.example"),
         ("BJÖRN@client.example", "björn@client.example"),
-        ("ΝΙΚΟΣ@client.example", "νικοσ@client.example"),
+        ("ΝΙΚΟΣ@client.example", "νικος@client.example"),
+        ("STRAßE@client.example", "straße@client.example"),
+        ("STRASSE@client.example", "strasse@client.example"),
         ("", ""),
         ("   ", ""),
     ],
@@ -36,8 +38,10 @@ def test_an_address_for_comparison(address: str, expected: str) -> None:
         ("b.o@gmail.com", "bo@gmail.com"),
         ("bo@client.example", "bo@mail.client.example"),
         ("bjorn@client.example", "björn@client.example"),
+        ("strasse@client.example", "straße@client.example"),
+        ("νικος@client.example", "νικοσ@client.example"),
     ],
-    ids=["plus tag", "dot", "subdomain", "accent"],
+    ids=["plus tag", "dot", "subdomain", "accent", "sharp s", "final sigma"],
 )
 def test_these_are_two_people(one: str, other: str) -> None:
     assert normalised(one) != normalised(other)

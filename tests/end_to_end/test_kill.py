@@ -78,7 +78,10 @@ class Installation:
         found = []
         for file in sorted(self.data.glob("*")):
             if not file.name.endswith("-shm"):
-                at = file.stat()
+                try:
+                    at = file.stat()
+                except FileNotFoundError:  # a write-ahead log goes when its last user closes it
+                    continue
                 found.append((file.name, at.st_size, at.st_mtime_ns))
         return found
 

@@ -3,6 +3,7 @@ leave nothing out."""
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import re
@@ -29,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 STANDARDS = SHARED / "contracts" / "standards"
 SCENARIOS = SHARED / "conformance" / "scenarios"
+RULE_TABLES = sorted((ROOT / "tests" / "domain" / "rules").glob("test_*.py"))
 GOLDEN = sorted((ROOT / "tests" / "adapters" / "golden").rglob("*.json"))
 
 Event = dict[str, Any]
@@ -467,6 +469,13 @@ def test_every_error_has_its_line_in_when_it_breaks() -> None:
 
 def test_every_rule_has_its_section_and_every_section_its_rule() -> None:
     assert sorted(re.findall(r"^### `([a-z-]+)`$", page("rules.md"), re.MULTILINE)) == sorted(rule.value for rule in Rule)
+
+
+@pytest.mark.parametrize("rule", list(Rule), ids=str)
+def test_every_rule_is_named_by_the_tables_that_try_to_break_it(rule: Rule) -> None:
+    """As `docs/rules.md` promises: who looks for a rule's id among the tests finds them, by the words at the top of their file."""
+    tops = [ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "" for file in RULE_TABLES]
+    assert [top for top in tops if re.search(rf"(?<![\w-]){rule.value}(?![\w-])", top)] != []
 
 
 @pytest.mark.parametrize("name", ["map.md", "rules.md", "when-it-breaks.md"])

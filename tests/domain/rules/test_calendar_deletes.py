@@ -112,7 +112,7 @@ def test_a_guest_who_takes_his_copy_back_has_his_own_answer_again() -> None:
 
 def bens(revision: float = 0.5, **fields: object) -> Event:
     """Ben's copy of Ana's meeting, to which she invited him."""
-    return meeting("b1", revision, user="502", guests=(BO, BEN), provenance={"icalUid": "g1@google.example"}, **fields)  # type: ignore[arg-type]
+    return meeting("b1", revision, user="502", guests=(BO, BEN), provenance={"icalUid": "g1@google.example"}, **fields)  # type: ignore[arg-type]  # any field of a meeting
 
 
 MAILBOXES: dict[str, tuple[tuple[Event, ...], tuple[str, str, str], list[str]]] = {

@@ -32,7 +32,11 @@ CHANGES: dict[str, tuple[Event, Event]] = {
         {"start": "2026-04-07T00:00:00", "timeZone": None, "duration": "P1D", "showWithoutTime": True},
         {"start": "2026-04-07", "end": "2026-04-08", "allDay": True, "timeZone": None},
     ),
-    "floating": ({"timeZone": None}, {"start": "2026-04-07T10:00:00", "end": "2026-04-07T11:00:00", "timeZone": None}),
+    "floating": (
+        {"timeZone": None},
+        # Its name is the same instant, in the form that its present times have.
+        {"start": "2026-04-07T10:00:00", "end": "2026-04-07T11:00:00", "timeZone": None, "occurrence": "2026-04-07T08:00:00"},
+    ),
     "place": ({"location": "Room 9"}, {"location": "Room 9"}),
     "place taken away": ({"location": None}, {"location": None}),
     "conference link": ({"conferenceUrl": "https://meet.example/x"}, {"conferenceUrl": "https://meet.example/x"}),

@@ -263,7 +263,7 @@ def test_the_time_under_hidden_details_is_known() -> None:
 
 def test_details_that_were_never_seen_put_it_in_no_timeline() -> None:
     engine = same_in_any_order(hidden(meeting()), hidden(meeting(revision=1)))
-    assert (engine.essence(), engine.decided("google:501:g1:0")) == ({"151": [], "152": [], "153": []}, [("contact-match", "applied")])
+    assert (engine.essence(), engine.decided("google:501:g1:0")) == ({"151": [], "152": [], "153": []}, [("no-contact", "ignored")])
 
 
 def test_details_seen_later_put_it_there() -> None:
