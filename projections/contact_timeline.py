@@ -210,12 +210,12 @@ def _date(at: int) -> str:
     return local(at).date().isoformat()
 
 
-def json(value: object) -> str:
-    """A value as JSON."""
-    return _encode(value).decode()
+@lru_cache(maxsize=16_384)
+def _as_json(contact: str) -> str:
+    return _encode(contact).decode()
 
 
-def _fields(value: Struct) -> str:
+def fields(value: Struct) -> str:
     """The fields of an object, as they stand within its JSON."""
     return _encode(value)[1:-1].decode()
 
@@ -273,7 +273,7 @@ class Scene:
 
     def __init__(self, account: str, meeting: str, view: View, people: People, contacts: Contacts) -> None:
         self.view = view
-        self.frame = _fields(_Frame(view.origin, links(view), Associations(view.companies, view.deals, view.tickets)))
+        self.frame = fields(_Frame(view.origin, links(view), Associations(view.companies, view.deals, view.tickets)))
         self._account, self._meeting, self._people, self._contacts = account, meeting, people, contacts
         self._is_series = _has_series(view)
         self._single = _own_names(view) if self._is_series else frozenset()
@@ -288,10 +288,9 @@ class Scene:
             found = self._alike[id(shown)] = self._made(shown)
         return found
 
-    def said(self, laid: Laid, recorded_at: str) -> str:
-        """The JSON of an occurrence's entries from "meeting" to "recordedAt"."""
+    def said(self, laid: Laid, alike: Alike, recorded_at: str) -> str:
+        """The JSON of an occurrence's entries from "meeting" to "recordedAt"; `alike` is what it has alike with others."""
         named, start, end = times(laid)
-        alike = self.alike(laid.shown)
         # Neither the meeting's id nor a time has a character that JSON escapes.
         is_of_series = self._is_series and laid.original not in self._single
         series = f'{{"id":"{self._meeting}","occurrence":"{named}"}}' if is_of_series else "null"
@@ -309,8 +308,8 @@ class Scene:
         seen = self._seen(shown)
         time_zone = None if shown.all_day else shown.time_zone
         about = _About(time_zone, shown.all_day, shown.status, shown.location, shown.conference_url, seen.organizer, seen.participants)
-        contacts = [(contact, json(contact)) for contact in self.contacts(shown)]
-        return Alike(shown, contacts, seen.keys, json(shown.title), _fields(about))
+        contacts = [(contact, _as_json(contact)) for contact in self.contacts(shown)]
+        return Alike(shown, contacts, seen.keys, _encode(shown.title).decode(), fields(about))
 
     def _seen(self, shown: Shown) -> Faces:
         # By identity: a series' occurrences share the guests of their part, which the view holds.
@@ -408,8 +407,8 @@ class Timelines:
         looks = looks or bool(scene.view.exceptions)
         rows = self._all_of(at.account, at.meeting) if looks else self._rows.setdefault((at.account, at.meeting), {})
         for laid in layout.laid_out(scene.view, low, high):
-            new = [both for both in scene.alike(laid.shown).contacts if (both[0], laid.original) not in rows]
-            self._put(at, new, laid, scene, rows)
+            alike = scene.alike(laid.shown)
+            self._put(at, [both for both in alike.contacts if (both[0], laid.original) not in rows], laid, alike, scene, rows)
 
     def close(self, at: Moment) -> None:
         """The meeting leaves all timelines."""
@@ -474,20 +473,23 @@ class Timelines:
         wanted: set[Key] = set()
         for laid in layout.laid_out(scene.view, low, high):
             original, _, shown = laid
-            contacts = scene.alike(shown).contacts
+            alike = scene.alike(shown)
+            contacts = alike.contacts
             wanted.update([(contact, original) for contact, _ in contacts])
-            if same.get(original) == laid:
+            if same and same.get(original) == laid:
                 contacts = [both for both in contacts if (both[0], original) not in rows]
-            self._put(at, contacts, laid, scene, rows)
+            self._put(at, contacts, laid, alike, scene, rows)
         return wanted
 
-    def _put(self, at: Moment, contacts: Sequence[tuple[str, str]], laid: Laid, scene: Scene, rows: dict[Key, EntryRow]) -> None:
+    def _put(
+        self, at: Moment, contacts: Sequence[tuple[str, str]], laid: Laid, alike: Alike, scene: Scene, rows: dict[Key, EntryRow]
+    ) -> None:
         """An occurrence stands so in the timelines of these contacts (text and JSON)."""
         if not contacts:
             return
         account, meeting, position, recorded_at = at
         original, (_, start, end), shown = laid
-        said, people = scene.said(laid, stamp(recorded_at)), scene.alike(shown).people
+        said, people = scene.said(laid, alike, stamp(recorded_at)), alike.people
         for contact, as_json in contacts:
             former = rows.get((contact, original))
             version = former.version + 1 if former is not None else 1
