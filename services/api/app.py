@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -113,6 +114,7 @@ def _only_the_description(connection: ASGIConnection[Any, Any, Any, Any], _: Bas
         raise NotFoundException
 
 
+@cache  # the framework names a handler's parts anew each time it is put together
 def openapi_document() -> dict[str, Any]:
     """The API's description, as `/v1/openapi.json` answers it."""
     described: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(framework(None).openapi_schema.to_schema()))
