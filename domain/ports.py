@@ -199,7 +199,7 @@ class Store(Protocol):
         """The id of the last event recorded, 0 if none."""
 
 
-class EntryRow(Struct, frozen=True, array_like=True):
+class EntryRow(Struct, frozen=True, array_like=True, gc=False):
     """One version of a timeline entry. `start`, `end` (ms) order and filter; `occurrence` (ms) and `meeting` name it with
     `contact`; it is current from `recorded_from` until `recorded_to` (ms, None: still). `people` are the person keys in
     `body`, which is the entry as JSON, ready to be sent."""

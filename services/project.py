@@ -16,7 +16,7 @@ from projections.views import Views
 
 log = structlog.get_logger(__name__)
 
-BATCH = 2000
+BATCH = 5000
 
 
 class _Recorded(msgspec.Struct):

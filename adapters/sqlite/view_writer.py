@@ -309,19 +309,35 @@ class _Batch:
         left = departed(changes, removed)
         if not changes.entries and not left:
             return
-        ended = [full[:3] for full in left] + [closed[:3] for closed in changes.closed]
-        # Each once, in the order in which they come: ids are given in it, and a meeting has many entries beside each other.
-        named = dict.fromkeys([*[(r.account, r.contact) for r in changes.entries], *[(a, c) for a, c, _ in ended]])
-        shown = dict.fromkeys([*[(r.account, r.meeting) for r in changes.entries], *[(a, m) for a, _, m in ended]])
-        timelines = self._writer.timelines(self._connection, named)
-        meetings = self._writer.meetings(self._connection, shown)
+        named = [(r.account, r.contact, r.meeting) for r in changes.entries]
+        named += [full[:3] for full in left] + [closed[:3] for closed in changes.closed]
+        timelines = self._writer.timelines(self._connection, [(account, contact) for account, contact, _ in named])
+        meetings = self._writer.meetings(self._connection, [(account, meeting) for account, _, meeting in named])
         self._connection.executemany(
             "UPDATE versions SET recorded_to = ? WHERE meeting = ? AND recorded_to IS NULL AND timeline = ? AND occurrence = ?",
             [(to, meetings[a, m], timelines[a, c].id, o) for a, c, m, o, to in changes.closed],
         )
         self._connection.executemany(
             "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            self._version_rows(changes.entries, timelines, meetings),
+            [
+                (
+                    self._next_id(),
+                    timelines[r.account, r.contact].id,
+                    meetings[r.account, r.meeting],
+                    r.occurrence,
+                    r.start,
+                    r.end,
+                    r.status,
+                    r.version,
+                    r.position,
+                    r.recorded_from,
+                    r.recorded_to,
+                    name(r.meeting, r.occurrence),
+                    " ".join(r.people),
+                    r.body,
+                )
+                for r in changes.entries
+            ],
         )
         for r in changes.entries:
             if r.end - r.start > timelines[r.account, r.contact].longest:
@@ -330,31 +346,6 @@ class _Batch:
             "INSERT INTO versions VALUES (?, ?, ?, ?, 0, 0, '', 0, ?, 0, 0, '', '', NULL)",
             [(self._next_id(), timelines[a, c].id, meetings[a, m], o, self._position) for a, c, m, o in left],
         )
-
-    def _version_rows(
-        self, entries: Sequence[EntryRow], timelines: dict[tuple[str, str], _Timeline], meetings: dict[tuple[str, str], int]
-    ) -> list[tuple[object, ...]]:
-        first = self.last_id + 1
-        self.last_id += len(entries)
-        return [
-            (
-                id_,
-                timelines[r.account, r.contact].id,
-                meetings[r.account, r.meeting],
-                r.occurrence,
-                r.start,
-                r.end,
-                r.status,
-                r.version,
-                r.position,
-                r.recorded_from,
-                r.recorded_to,
-                name(r.meeting, r.occurrence),
-                " ".join(r.people),
-                r.body,
-            )
-            for id_, r in enumerate(entries, first)
-        ]
 
     def _write_contacts(self) -> None:
         rows = [(self._account(r.account), r.contact, r.key, r.state, r.into, r.body) for r in self._changes.contacts]

@@ -28,7 +28,7 @@ _TUNING = (
     "PRAGMA secure_delete = ON",
     # SQLite's own 2 MB are too few pages for these indexes, and a checkpoint every 1,000 pages writes the same ones again and again.
     "PRAGMA cache_size = -131072",
-    "PRAGMA wal_autocheckpoint = 16000",
+    "PRAGMA wal_autocheckpoint = 8000",
 )
 _READING = "PRAGMA mmap_size = 1073741824"
 _SHORT = 0.2
