@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from domain.errors import TryAgain
 from services.api.door import Door
@@ -22,6 +22,9 @@ PREFIX, SUFFIX = "/v1/contacts/", "/timeline"
 LOOK_AGAIN_SECONDS = 0.02
 """How often a reader who waits for a position looks whether it is there."""
 
+KEPT_BYTES = 32 * 1024 * 1024
+"""Pages kept in memory at most."""
+
 
 def named(path: str) -> str | None:
     """Whose timeline this path is, None if it is something else.
@@ -33,6 +36,35 @@ def named(path: str) -> str | None:
         return None
     who = path[len(PREFIX) : -len(SUFFIX)]
     return who if who and "/" not in who else None
+
+
+class Whole(NamedTuple):
+    """An answer as it was given."""
+
+    tag: bytes
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class Kept:
+    """Answers of one position of the read models. As long as that position stands nothing they say can have changed; with the
+    next one all of them go, so that nothing erased outlives its erasing here."""
+
+    def __init__(self, most: int = KEPT_BYTES) -> None:
+        self._most = most
+        self._position, self._bytes = -1, 0
+        self._pages: dict[tuple[str, str, bytes], Whole] = {}
+
+    def get(self, position: int, asked: tuple[str, str, bytes]) -> Whole | None:
+        """The answer to this question at this position, if it was kept."""
+        return self._pages.get(asked) if position == self._position else None
+
+    def put(self, position: int, asked: tuple[str, str, bytes], page: Whole) -> None:
+        """Keep an answer. What does not fit any more starts anew."""
+        if position != self._position or self._bytes + len(page.body) > self._most:
+            self._pages, self._position, self._bytes = {}, position, 0
+        self._pages[asked] = page
+        self._bytes += len(page.body)
 
 
 class TimelinePage:
@@ -48,6 +80,7 @@ class TimelinePage:
     ) -> None:
         self._reading, self._door, self._progress = reading, door, progress
         self._wait_seconds, self._pause = wait_seconds, pause
+        self._kept = Kept()
 
     async def answer(self, who: str, scope: Mapping[str, Any]) -> Answer:
         """The response to this request. Raises nothing: errors are answers."""
@@ -62,6 +95,11 @@ class TimelinePage:
         ask = ask_of(query)
         if "wait_for" in query:
             await self.reached(account, number(query, "wait_for", 0))
+        now = self._reading.position()
+        asked = (account, who, bytes(scope["query_string"]))
+        kept = self._kept.get(now, asked)
+        if kept is not None and not _known(scope, kept.tag):
+            return Answer(200, kept.headers, kept.body)
         found = self._reading.find(account, who)
         tag = b'W/"%s-%x"' % (self._reading.version(found).encode(), zlib.crc32(scope["query_string"]))
         if _known(scope, tag):
@@ -70,6 +108,8 @@ class TimelinePage:
         body, position = self._reading.page(found, ask)
         headers = _headers(tag, position)
         headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        if position == now:  # nothing was folded while we looked
+            self._kept.put(now, asked, Whole(tag, headers, body))
         return Answer(200, headers, body)
 
     async def reached(self, account: str, position: int) -> None:
