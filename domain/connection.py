@@ -58,7 +58,10 @@ class Connection(Struct, frozen=True):
 
     def created_within(self, provider: str, created: int) -> bool:
         """Was a window of this provider open at `created`?"""
-        return any(w.provider == provider and w.from_ <= created and (w.to is None or created < w.to) for w in self.windows)
+        for w in self.windows:  # noqa: SIM110 - any() with its generator takes three times as long, and there are several a source event
+            if w.provider == provider and w.from_ <= created and (w.to is None or created < w.to):
+                return True
+        return False
 
     def created_within_any(self, created: int) -> bool:
         """Was any window of this user open at `created`?"""

@@ -18,7 +18,7 @@ from domain.events import Content, Guest, Revision, Sighting
 from domain.matching import Surroundings
 from domain.people import key_of
 from domain.recurrence import instant
-from domain.sighting import last
+from domain.sighting import last, same_guests
 
 
 class Told(NamedTuple):
@@ -203,3 +203,31 @@ def addresses_of(user: str | None, around: Surroundings) -> tuple[str, ...]:
         return ()
     connected = tuple(key_of(w.address) for w in around.connection(user).windows if w.address)
     return around.account.users.get(user, ()) + connected
+
+
+# --- an occurrence and its series --------------------------------------------------------------------------------------
+
+
+def as_made(content: Content, at: int, head: list[Told], original: int) -> bool:
+    """Does an occurrence, told at `at`, say what its series, as it was then or later, says of it?"""
+    if first_start(content) != original:
+        return False
+    then = max((n for n, w in enumerate(head) if w.revision.updated <= at), default=0)
+    return any(w.content is not None and _says_as_much(content, w.content) and _makes(w.content, original) for w in head[then:])
+
+
+def _says_as_much(content: Content, head: Content) -> bool:
+    return (
+        content.duration == head.duration
+        and content.all_day == head.all_day
+        and content.title == head.title
+        and content.location == head.location
+        and content.conference_url == head.conference_url
+        and content.tentative == head.tentative
+        and same_guests(content.guests, head.guests)
+    )
+
+
+def _makes(head: Content, original: int) -> bool:
+    shape = recurrence.spec(head.start, head.time_zone, head.duration, head.all_day, head.rules, head.excluded, head.added)
+    return recurrence.makes(shape, original)

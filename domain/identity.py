@@ -44,7 +44,7 @@ def likeness_key(copy: Sighting, start: int, other: bool = False) -> str:
     """The key under which a copy is found by likeness; with `other`, the key of what it may be like: rows are sought among
     calendar meetings, calendar meetings among rows."""
     row = _bare_booking(copy) is not other
-    return f"{'row' if row else 'calendar'}|{copy.user}|{start}"
+    return f"{start}|{'row' if row else 'calendar'}|{copy.user}"
 
 
 def likeness_sought(event: SourceEvent) -> list[str]:
@@ -55,15 +55,17 @@ def likeness_sought(event: SourceEvent) -> list[str]:
     bare = data.provenance.origin == "booking" and not data.provenance.ical_uid and not data.provenance.link
     if not bare and (data.side != "calendar" or data.provenance.origin != "user"):
         return []
-    return [
-        f"{'calendar' if bare else 'row'}|{data.provenance.user}|{instant(data.start, None if data.show_without_time else data.time_zone)}"
-    ]
+    start = instant(data.start, None if data.show_without_time else data.time_zone)
+    return [f"{start}|{'calendar' if bare else 'row'}|{data.provenance.user}"]
 
 
 def starts_of(copy: Sighting) -> list[int]:
     """Every start this copy ever had, as instants."""
-    found = (instant(c.start, None if c.all_day else c.time_zone) for r in copy.revisions if (c := r.content) is not None)
-    return list(dict.fromkeys(found))
+    found: dict[int, None] = {}
+    for r in copy.revisions:
+        if (c := r.content) is not None:
+            found[instant(c.start, None if c.all_day else c.time_zone)] = None
+    return list(found)
 
 
 def alike(a: Sighting, b: Sighting, key_of_contact: Callable[[str], str | None]) -> bool:

@@ -68,7 +68,8 @@ def match(guests: tuple[Guest, ...], associated: tuple[str, ...], by_hand: bool,
             shown.append(guest)
         if judged.contacts:
             by_guest[judged.key] = judged.contacts[0]
-            contacts.update(dict.fromkeys(judged.contacts))
+            for contact in judged.contacts:
+                contacts[contact] = None
     for told in associated:
         contact, never = _associated(told, by_hand, around)
         if never is not None:

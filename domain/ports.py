@@ -13,10 +13,9 @@ own are named at the method.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 from uuid import UUID
-
-from msgspec import Struct
 
 from domain.events import Event
 from domain.people import Person
@@ -167,8 +166,8 @@ class Place(NamedTuple):
 
 class IndexChange(NamedTuple):
     """An entry of the indexes that decisions look up. `table` is one of `identities` (what names a meeting), `people` (who was
-    in a meeting), `addresses` (whose Email property an address is), `likeness` (owner and start of a meeting).
-    `gone` removes it."""
+    in a meeting), `addresses` (whose Email property an address is), `likeness` (start and owner of a meeting; its keys begin with the
+    start in ms, so that a store can keep together what is near in time). `gone` removes it."""
 
     table: str
     account: str
@@ -177,17 +176,37 @@ class IndexChange(NamedTuple):
     gone: bool = False
 
 
+NOWHERE: Mapping[UUID, int] = MappingProxyType({})
+"""No version of any stream."""
+
+
+class Snapshot(NamedTuple):
+    """What a long stream comes to at a version, so that a reader folds only what follows. `kind` names the state's form and the way
+    it was folded: whoever wants another one passes it over. `body` is the state as JSON."""
+
+    stream: UUID
+    version: int
+    kind: str
+    body: bytes
+
+
 class Store(Protocol):
     """Domain events, the indexes decided by, and the positions: written together or not at all."""
 
-    def commit(self, events: Sequence[Recorded], index: Sequence[IndexChange], places: Sequence[Place]) -> None:
-        """One transaction. Raises `errors.Conflict`, with nothing written, if a version is taken or a place is not ahead."""
+    def commit(
+        self, events: Sequence[Recorded], index: Sequence[IndexChange], places: Sequence[Place], snapshots: Sequence[Snapshot] = ()
+    ) -> None:
+        """One transaction. Raises `errors.Conflict`, with nothing written, if a version is taken or a place is not ahead. A
+        stream's snapshot replaces its former one."""
 
     def place(self, partition: str) -> int:
         """The position that was committed last, 0 if none."""
 
-    def load(self, streams: Sequence[UUID]) -> dict[UUID, list[Event]]:
-        """The events of these streams in order; streams without events are left out."""
+    def load(self, streams: Sequence[UUID], after: Mapping[UUID, int] = NOWHERE) -> dict[UUID, list[Event]]:
+        """The events of these streams in order, of some only those above a version; streams without such are left out."""
+
+    def snapshots(self, streams: Sequence[UUID]) -> dict[UUID, Snapshot]:
+        """The snapshots of those of these streams that have one."""
 
     def look_up(self, table: str, account: str, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """The values of each key that has some, in no order."""
@@ -197,23 +216,3 @@ class Store(Protocol):
 
     def end(self) -> int:
         """The id of the last event recorded, 0 if none."""
-
-
-class EntryRow(Struct, frozen=True, array_like=True, gc=False):
-    """One version of a timeline entry. `start`, `end` (ms) order and filter; `occurrence` (ms) and `meeting` name it with
-    `contact`; it is current from `recorded_from` until `recorded_to` (ms, None: still). `people` are the person keys in
-    `body`, which is the entry as JSON, ready to be sent."""
-
-    account: str
-    contact: str
-    meeting: str
-    occurrence: int
-    start: int
-    end: int
-    status: str
-    version: int
-    position: int
-    recorded_from: int
-    recorded_to: int | None
-    people: tuple[str, ...]
-    body: bytes

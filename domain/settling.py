@@ -20,9 +20,11 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from domain import layout, recurrence
+from domain.alone import alone
 from domain.copies import (
     Told,
     addresses_of,
+    as_made,
     content_of,
     counting,
     first_start,
@@ -42,12 +44,10 @@ from domain.events import Content, Exception_, Former, Guest, Part, Shown, Sight
 from domain.matching import Matched, Surroundings, match
 from domain.merging import Merged, merge
 from domain.people import key_of
-from domain.sighting import last, same_guests
+from domain.sighting import last
 
 FORMERS = 20
 """Former shapes kept of a series."""
-
-Lost = dict[str, object]
 
 
 class Settled(NamedTuple):
@@ -56,7 +56,7 @@ class Settled(NamedTuple):
 
     view: View | None
     why_not: Rule | None
-    lost: Lost
+    lost: dict[str, object]
     merged: bool
     decisions: tuple[Decision, ...]
     outside: dict[str, Rule]
@@ -68,13 +68,19 @@ class Settled(NamedTuple):
 def settle(copies: Sequence[Sighting], around: Surroundings, keep: View | None = None, again: Collection[str] = ()) -> Settled:
     """What the meeting is. With `keep`, guest lists that stand in it unchanged keep the contacts they were matched with, and
     only the people with the keys `again` are judged anew, for contacts they may have become."""
+    if len(copies) == 1 and keep is None and (short := alone(copies[0], around)) is not None:
+        return Settled(short.view, None, {}, False, short.decisions, {})
+    return settle_any(copies, around, keep, again)
+
+
+def settle_any(copies: Sequence[Sighting], around: Surroundings, keep: View | None = None, again: Collection[str] = ()) -> Settled:
+    """`settle` without its short way."""
     excluded: dict[str, Rule] = {}
     calendar, crm, why_not = _that_count(copies, around, excluded)
     if not calendar and not crm:
         return Settled(None, why_not, {}, False, (), excluded)
     whole_rows, rows_by_start = _rows(crm, calendar) if crm else ([], {})
-    rows = [s for s in copies if s.side == "crm"]
-    if rows and _suppressed(_rows(rows, calendar)[0]):
+    if (rows := [s for s in copies if s.side == "crm"]) and _suppressed(_rows(rows, calendar)[0]):
         # Any row's deletion counts, also of a row that by itself would let nothing in.
         return Settled(None, Rule.CRM_DELETE_KEEPS_CALENDAR, {}, False, (), excluded)
     for s in copies:
@@ -143,7 +149,7 @@ class _Settling:
         self.around = around
         self.kept = {} if keep is None else self._kept(keep)
         self.again = again
-        self.lost: Lost = {}
+        self.lost: dict[str, object] = {}
         self.crm_moved = False
         self.calendar_moved = False
         self.decisions: dict[tuple[str | None, str | None], Decision] = {}
@@ -375,7 +381,7 @@ class _Settling:
             content = uncovered(heads[-1], content)  # its details are hidden: they are its series', as far as is known
         whose = content or (heads[-1] if heads else None)
         cancelled = word.state == "cancelled" or (word.state == "deleted" and is_owners(s, whose, self.around))
-        if content is not None and any(_as_made(content, word.updated, told(m), original) for m in masters):
+        if content is not None and any(as_made(content, word.updated, told(m), original) for m in masters):
             content = None  # as its series has it: a sighting, no exception
         if content is None:
             return Exception_(original, cancelled=True, updated=word.updated) if cancelled else None
@@ -639,7 +645,7 @@ def _says_what_he_says_of_all(s: Sighting, masters: list[Sighting], original: in
     content = content_of(told(s))
     if is_deleted(s) or content is None:
         return False
-    return any(_as_made(content, last(s).updated, told(m), original) for m in masters if m.user == s.user)
+    return any(as_made(content, last(s).updated, told(m), original) for m in masters if m.user == s.user)
 
 
 def _with_answers(content: Content, answers: dict[str, str]) -> Content:
@@ -657,31 +663,6 @@ def _answered(guests: tuple[Guest, ...], answers: dict[str, str]) -> tuple[Guest
 
 def _shape(content: Content) -> tuple[object, ...]:
     return (content.start, content.time_zone, content.all_day, content.rules, content.excluded, content.added)
-
-
-def _as_made(content: Content, at: int, head: list[Told], original: int) -> bool:
-    """Does an occurrence, told at `at`, say what its series, as it was then or later, says of it?"""
-    if first_start(content) != original:
-        return False
-    then = max((n for n, w in enumerate(head) if w.revision.updated <= at), default=0)
-    return any(w.content is not None and _says_as_much(content, w.content) and _makes(w.content, original) for w in head[then:])
-
-
-def _says_as_much(content: Content, head: Content) -> bool:
-    return (
-        content.duration == head.duration
-        and content.all_day == head.all_day
-        and content.title == head.title
-        and content.location == head.location
-        and content.conference_url == head.conference_url
-        and content.tentative == head.tentative
-        and same_guests(content.guests, head.guests)
-    )
-
-
-def _makes(head: Content, original: int) -> bool:
-    shape = recurrence.spec(head.start, head.time_zone, head.duration, head.all_day, head.rules, head.excluded, head.added)
-    return recurrence.makes(shape, original)
 
 
 def _when(content: Content | Shown | None) -> tuple[object, ...]:

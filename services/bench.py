@@ -47,7 +47,7 @@ _BETWEEN = timedelta(seconds=30)
 """Between two source events of the workload: a million of them are a year."""
 
 _AT_ONCE = 1000
-_INDEXES = ("identities", "people", "addresses", "likeness")
+_INDEXES = ("identities", "people_added", "addresses", "likeness")
 # Those of adapters/sqlite, which no connection but the engine's own would have by itself.
 _PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "cache_size = -131072", "wal_autocheckpoint = 8000")
 _WORDS = "quarterly review offer contract kick-off retro planning demo onboarding call budget roadmap renewal visit".split()
@@ -435,6 +435,8 @@ def _decided_rows(store: Path, ends: Sequence[int]) -> list[_Batch]:
 
 _VIEWS = {
     "versions": "id",
+    "commons": "id",
+    "leavings": "id",
     "meetings": "id",
     "timelines": "id",
     "decisions": "position",

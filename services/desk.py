@@ -7,11 +7,14 @@ recorded meanwhile, the commit conflicts and the desk is cleared.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import account as accounts
@@ -26,7 +29,7 @@ from domain.matching import Judged, judge
 from domain.meeting import Meeting
 from domain.naming import account_stream, connection_stream, contact_stream
 from domain.people import Person
-from domain.ports import IndexChange, Place, Recorded, Store, Vault
+from domain.ports import IndexChange, Place, Recorded, Snapshot, Store, Vault
 
 KEPT = 50_000
 """Meetings and contacts kept on the desk between batches; the oldest go first."""
@@ -35,25 +38,60 @@ KEPT_ENTRIES = 300_000
 """Index entries kept on the desk between batches."""
 
 
+LONG = 100
+"""A stream is long with so many events after its snapshot, or without one: folding them takes as long as deciding ten events."""
+
+FOLDED = 1
+"""Raised whenever an aggregate's `evolve` comes to something else than before: earlier snapshots are passed over then
+(tests/house/test_snapshots.py sees to it). A change of a state's form does that by itself."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=16)
+def snapshot_kind(form: type[Struct]) -> str:
+    """The kind of the snapshots of this state as it is formed and folded today."""
+    schema = _encode(msgspec.json.schema(form))
+    return f"{form.__name__}.{FOLDED}.{hashlib.blake2b(schema, digest_size=6).hexdigest()}"
+
+
 class Aggregates:
     """One kind of aggregate by its natural key: loaded by stream, kept with its version, changed by what the batch records."""
 
-    def __init__(self, stream: Callable[[Any], UUID], empty: Callable[[Any], Any], evolve: Callable[[Any, Event], Any]) -> None:
+    def __init__(
+        self, form: type[Struct], stream: Callable[[Any], UUID], empty: Callable[[Any], Any], evolve: Callable[[Any, Event], Any]
+    ) -> None:
         self._stream, self._empty, self._evolve = stream, empty, evolve
         self._known: dict[Any, tuple[int, Any]] = {}
+        self._kind, self._decoder = snapshot_kind(form), msgspec.json.Decoder(form)
+        self._due: dict[Any, None] = {}
 
     def fetch(self, store: Store, keys: Iterable[Any]) -> None:
         """Have these here, with what the store has of their streams."""
         missing = {key: self._stream(key) for key in keys if key not in self._known}
         if not missing:
             return
-        found = store.load(list(missing.values()))
+        streams = list(missing.values())
+        begun = {stream: s for stream, s in store.snapshots(streams).items() if s.kind == self._kind}
+        found = store.load(streams, {stream: s.version for stream, s in begun.items()})
         for key, stream in missing.items():
-            state = self._empty(key)
+            snapshot = begun.get(stream)
+            version, state = (0, self._empty(key)) if snapshot is None else (snapshot.version, self._decoder.decode(snapshot.body))
             history = found.get(stream, ())
             for event in history:
                 state = self._evolve(state, event)
-            self._known[key] = (len(history), state)
+            self._known[key] = (version + len(history), state)
+            if len(history) >= LONG:
+                self._due[key] = None
+
+    def snapshots(self) -> list[Snapshot]:
+        """What the long ones among those that changed, or were folded at length, come to now."""
+        taken = []
+        for key in self._due:
+            version, state = self._known[key]
+            taken.append(Snapshot(self._stream(key), version, self._kind, _encode(state)))
+        self._due.clear()
+        return taken
 
     def get(self, store: Store, key: Any) -> Any:
         """An aggregate."""
@@ -72,6 +110,8 @@ class Aggregates:
         """As `record`, where the decider has given the state after its event."""
         version = self._known[key][0] + 1
         self._known[key] = (version, state)
+        if version % LONG == 0:
+            self._due[key] = None
         return Recorded(self._stream(key), version, event)
 
     def begin(self, key: Any) -> Any:
@@ -89,6 +129,17 @@ class Aggregates:
     def clear(self) -> None:
         """Forget everything."""
         self._known.clear()
+        self._due.clear()
+
+
+class _Entries:
+    """An account's entries of one index: all of the keys that are `known`, and what the batch `added` to keys nobody looked up."""
+
+    __slots__ = ("added", "known")
+
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[str, ...]] = {}
+        self.added: dict[str, dict[str, None]] = {}
 
 
 class Desk:
@@ -96,15 +147,17 @@ class Desk:
 
     def __init__(self, store: Store, vault: Vault) -> None:
         self._store, self._vault = store, vault
-        self._accounts = Aggregates(account_stream, lambda _: Account(), accounts.evolve)
-        self._connections = Aggregates(lambda at: connection_stream(*at), lambda _: Connection(), connections.evolve)
-        self._contacts = Aggregates(lambda at: contact_stream(*at), lambda _: Contact(), contacts.evolve)
-        self._meetings = Aggregates(_uuid_of, lambda stream: Meeting(UUID(stream), ""), meetings.evolve)
+        self._accounts = Aggregates(Account, account_stream, lambda _: Account(), accounts.evolve)
+        self._connections = Aggregates(Connection, lambda at: connection_stream(*at), lambda _: Connection(), connections.evolve)
+        self._contacts = Aggregates(Contact, lambda at: contact_stream(*at), lambda _: Contact(), contacts.evolve)
+        self._meetings = Aggregates(Meeting, _uuid_of, lambda stream: Meeting(UUID(stream), ""), meetings.evolve)
         self._people: dict[str, Person] = {}
-        self._index: dict[tuple[str, str, str], tuple[str, ...]] = {}
+        self._indexes: dict[str, dict[str, _Entries]] = {}
+        self._index: dict[str, _Entries] = {}
+        self._kept_entries = 0
+        self._adding: list[_Entries] = []
         self.events: list[Recorded] = []
         self._changes: dict[tuple[str, str, str, str], IndexChange] = {}
-        self._added: dict[tuple[str, str, str], dict[str, None]] = {}
         self._additions: list[IndexChange] = []
         self._judged: dict[tuple[str, str], Judged] = {}
         self.account_id = ""
@@ -119,6 +172,7 @@ class Desk:
     def sit(self, account: str) -> None:
         """Decide about this account from now on."""
         self.account_id = account
+        self._index = self._index_of(account)
         self.account = self._accounts.get(self._store, account)
 
     def fetch_connections(self, wanted: Iterable[tuple[str, str]]) -> None:
@@ -138,15 +192,22 @@ class Desk:
 
     def look_up(self, table: str, account: str, keys: Iterable[str]) -> None:
         """Have these keys' entries of an index here."""
-        known = self._index
-        missing = [k for k in dict.fromkeys(keys) if (table, account, k) not in known]
+        entries = self._index_of(account)[table]
+        known = entries.known
+        missing = [k for k in dict.fromkeys(keys) if k not in known]
         if missing:
             found = self._store.look_up(table, account, missing)
+            self._kept_entries += len(missing)
             for k in missing:
-                at = (table, account, k)
-                added = self._added.pop(at, None)
+                added = entries.added.pop(k, None)
                 values = found.get(k, ())
-                known[at] = values if added is None else tuple(dict.fromkeys((*values, *added)))
+                known[k] = values if added is None else tuple(dict.fromkeys((*values, *added)))
+
+    def _index_of(self, account: str) -> dict[str, _Entries]:
+        found = self._indexes.get(account)
+        if found is None:
+            found = self._indexes[account] = {table: _Entries() for table in ("identities", "people", "addresses", "likeness")}
+        return found
 
     # --- looking ---------------------------------------------------------------------------------------------------------------
 
@@ -196,11 +257,10 @@ class Desk:
 
     def entries(self, table: str, key: str) -> tuple[str, ...]:
         """The values of a key of an index, sorted."""
-        at = (table, self.account_id, key)
-        found = self._index.get(at)
+        found = self._index[table].known.get(key)
         if found is None:
             self.look_up(table, self.account_id, [key])
-            found = self._index[at]
+            found = self._index[table].known[key]
         return found if len(found) < 2 else tuple(sorted(found))
 
     def meeting(self, stream: str) -> Meeting:
@@ -213,7 +273,7 @@ class Desk:
     def new_meeting(self, stream: UUID) -> Meeting:
         """A meeting of which nothing is known: no copy's name leads to it."""
         begun: Meeting = self._meetings.begin(stream.hex)
-        return replace(begun, account=self.account_id)
+        return replace(begun, account=self.account_id) if begun.version else Meeting(stream, self.account_id)
 
     # --- writing ---------------------------------------------------------------------------------------------------------------
 
@@ -241,33 +301,32 @@ class Desk:
 
     def add(self, table: str, key: str, value: str) -> None:
         """Add to an index in which a key has several values. Adding what is there already is harmless: nobody looks first."""
-        at = (table, self.account_id, key)
-        known = self._index.get(at)
+        entries = self._index[table]
+        known = entries.known.get(key)
         if known is None:
-            added = self._added.get(at)
-            if added is None:
-                added = self._added[at] = {}
-            added[value] = None
+            if not entries.added:
+                self._adding.append(entries)
+            entries.added.setdefault(key, {})[value] = None
         elif value in known:
             return
         else:
-            self._index[at] = (*known, value)
+            entries.known[key] = (*known, value)
         self._additions.append(IndexChange(table, self.account_id, key, value))
 
     def put(self, table: str, key: str, value: str, gone: bool = False) -> None:
         """Change an index: what later events of the batch see, and what is committed. See `add` for additions to many."""
-        at = (table, self.account_id, key)
         if table == "addresses":
             self._judged.clear()
-        before = self._index.get(at)
+        known = self._index[table].known
+        before = known.get(key)
         if before is None:
             before = self.entries(table, key)
         if (value in before) is not gone and (table != "identities" or before == (value,)):
             return
         if gone:
-            self._index[at] = tuple(v for v in before if v != value)
+            known[key] = tuple(v for v in before if v != value)
         else:
-            self._index[at] = (value,) if table == "identities" else (*before, value)
+            known[key] = (value,) if table == "identities" else (*before, value)
         slot = "" if table == "identities" else value
         self._changes[table, self.account_id, key, slot] = IndexChange(table, self.account_id, key, value, gone)
 
@@ -278,14 +337,18 @@ class Desk:
         On any error nothing was written and the desk is cleared."""
         count = len(self.events)
         try:
-            self._store.commit(self.events, [*self._changes.values(), *self._additions], places)
+            kinds = (self._accounts, self._connections, self._contacts, self._meetings)
+            snapshots = [snapshot for kind in kinds for snapshot in kind.snapshots()]
+            self._store.commit(self.events, [*self._changes.values(), *self._additions], places, snapshots)
         except BaseException:
             self.clear()
             raise
         self.events, self._changes, self._additions = [], {}, []
-        if len(self._index) > KEPT_ENTRIES:
-            self._index.clear()
-        self._added.clear()
+        if self._kept_entries > KEPT_ENTRIES:
+            self._forget_index()
+        for entries in self._adding:
+            entries.added.clear()
+        self._adding.clear()
         self._people.clear()
         if len(self._judged) > KEPT:
             self._judged.clear()
@@ -299,9 +362,14 @@ class Desk:
             kind.clear()
         self._judged.clear()
         self.events, self._changes, self._additions = [], {}, []
-        self._index.clear()
-        self._added.clear()
+        self._forget_index()
         self._people.clear()
+
+    def _forget_index(self) -> None:
+        self._indexes.clear()
+        self._adding.clear()
+        self._kept_entries = 0
+        self._index = self._index_of(self.account_id)
 
 
 @lru_cache(maxsize=100_000)

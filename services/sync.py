@@ -83,13 +83,13 @@ class Sync:
                 self._look_for_the_end(partition)
                 return None
             try:
-                counts = self.decide(records)
+                counts, decided = self.decide(records)
             except Conflict:
                 # Somebody else recorded first. What we know is old: look again.
                 log.info("conflict", partition=partition, attempt=attempt + 1)
                 self._places.pop(partition, None)
                 continue
-            self._places[partition] = records[-1].position
+            self._places[partition] = records[decided - 1].position
             return counts
         raise Conflict(f"{partition} could not be decided in {TRIES} tries: does another process own it?")
 
@@ -101,18 +101,19 @@ class Sync:
                 f"partition {partition} of the source log ends at {end}, but was decided up to {place}: is it the right log?"
             )
 
-    def decide(self, records: list[LogRecord]) -> Counts:
-        """Decide these records and commit them. Raises `Conflict` with nothing written."""
+    def decide(self, records: list[LogRecord]) -> tuple[Counts, int]:
+        """Decide these records, or the first so many of them, and commit them. Raises `Conflict` with nothing written."""
         batch = _Batch(self._desk, self._vault, self._clock())
         try:
-            letters = batch.decide(records)
+            decided, letters = batch.decide(records)
             if letters:
                 self._dead.put(letters)
-            self._desk.commit([Place(records[-1].partition, records[-1].position)])
+            last = records[decided - 1]
+            self._desk.commit([Place(last.partition, last.position)])
         except BaseException:
             self._desk.clear()
             raise
-        return batch.counts
+        return batch.counts, decided
 
 
 class _Batch:
@@ -123,8 +124,9 @@ class _Batch:
         self.counts: Counts = Counter()
         self.cause = Cause("", 0, now)
 
-    def decide(self, records: list[LogRecord]) -> list[DeadLetter]:
-        """Decide each record in order. Returns those that could not be read."""
+    def decide(self, records: list[LogRecord]) -> tuple[int, list[DeadLetter]]:
+        """Decide each record in order, and stop before one that erases: it must be the first of its batch. Returns how many were
+        decided, and those that could not be read."""
         letters: list[DeadLetter] = []
         events: list[tuple[LogRecord, SourceEvent | list[Problem]]] = [(r, read(r.body)) for r in records]
         kept = [e for _, e in events if isinstance(e, SourceEvent)]
@@ -132,12 +134,24 @@ class _Batch:
             kept = keep_all(kept, self.vault)  # written by somebody who did not come through our door
         self._fetch(kept)
         in_order = iter(kept)
-        for record, event in events:
-            if isinstance(event, SourceEvent):
-                self._one(record, next(in_order))
-            else:
+        for number, (record, event) in enumerate(events):
+            if not isinstance(event, SourceEvent):
                 letters.append(self._unreadable(record, event))
-        return letters
+                continue
+            known = next(in_order)
+            if number and known.kind.startswith("contact.") and self._erases(known):
+                return number, letters
+            self._one(record, known)
+        return len(records), letters
+
+    def _erases(self, event: SourceEvent) -> bool:
+        """Will this event destroy keys? That is done before its batch is committed, so that no crash can spare a key; what stood
+        before it in the batch would then be decided again as if it had been erased already."""
+        if event.kind == "contact.erased":
+            return True
+        if self.desk.account_id != event.account:
+            self.desk.sit(event.account)
+        return self.desk.contact_itself(event.subject).erased and bool(tokens_of(event))
 
     def _fetch(self, events: list[SourceEvent]) -> None:
         """Everything that the batch certainly needs, in a few queries."""
@@ -146,13 +160,18 @@ class _Batch:
             by_account.setdefault(event.account, []).append(event)
         streams: list[str] = []
         connections: dict[tuple[str, str], None] = {}
+        contacts: dict[tuple[str, str], None] = {}
         for account, some in by_account.items():
-            self.desk.open(account, {token for e in some for token in tokens_of(e)})
+            tokens: set[str] = set()
             keys: list[str] = []
-            guests: dict[str, None] = {}
+            guests: set[str] = set()
             similar: list[str] = []
             for event in some:
+                named = tokens_of(event)
+                tokens.update(named)
                 if not event.kind.startswith("meeting."):
+                    if event.kind.startswith("contact."):
+                        contacts[account, event.subject] = None
                     continue
                 provenance = event.data.provenance
                 if provenance.user:
@@ -161,14 +180,16 @@ class _Batch:
                 mailbox = "crm" if side == "crm" else provenance.user
                 if mailbox:
                     keys += identities(provenance.provider, mailbox, provenance.id, provenance.series_id, provenance.ical_uid)
-                guests.update(dict.fromkeys(key_of(t) for t in tokens_of(event)))
+                guests.update([key_of(token) for token in named])
                 similar += likeness_sought(event)
+            self.desk.open(account, tokens)
             self.desk.look_up("identities", account, keys)
-            self.desk.look_up("addresses", account, guests)
+            self.desk.look_up("addresses", account, sorted(guests))
             self.desk.look_up("likeness", account, similar)
             self.desk.sit(account)
             streams += [value for key in dict.fromkeys(keys) for value in self.desk.entries("identities", key)]
         self.desk.fetch_connections(connections)
+        self.desk.fetch_contacts(contacts)
         self.desk.fetch_meetings(streams)
 
     def _one(self, record: LogRecord, event: SourceEvent) -> None:
@@ -297,7 +318,6 @@ class _Batch:
 
     def _contact(self, event: SourceEvent, verb: str) -> tuple[Decision, ...]:
         desk, data, contact = self.desk, event.data, event.subject
-        desk.fetch_contacts([(event.account, contact)])
         common: dict[str, Any] = {
             "account": event.account,
             "at": self.cause.at,
@@ -437,13 +457,13 @@ class _Batch:
                 desk.put("identities", _link_key(linked), meeting)  # for the row that our own copy overtook
         if copy.side == "calendar" and known is None:
             desk.add("people", _mailbox_key(copy.provider, mailbox), meeting)
-        before = {key_of(g.person) for r in known.revisions if r.content for g in r.content.guests} if known else set()
-        for key in {key_of(g.person) for r in copy.revisions if r.content for g in r.content.guests} - before:
+        for key in _new_guests(copy, known):
             desk.add("people", key, meeting)
-        if likeness(copy) and (copy.side == "crm" or outside(copy, (copy,), desk) is None):
+        if likeness(copy):
             told = starts_of(known) if known is not None else []
-            for start in starts_of(copy):
-                if start not in told:
+            starts = [start for start in starts_of(copy) if start not in told]
+            if starts and self._may_be_like(copy):
+                for start in starts:
                     desk.add("likeness", likeness_key(copy, start), meeting)
 
     def _found(self, seen: Sighting, mailbox: str) -> tuple[Meeting, tuple[Meeting, ...]]:
@@ -452,7 +472,7 @@ class _Batch:
         streams = [v for k in identities(seen.provider, mailbox, seen.id, seen.series, seen.uid) for v in desk.entries("identities", k)]
         if seen.link and (linked := _uuid(seen.link)) is not None:
             streams.append(linked)
-        if likeness(seen) and (seen.side == "crm" or outside(seen, (seen,), desk) is None):
+        if likeness(seen):
             streams += self._alike(seen, streams)
         found: dict[str, Meeting] = {}
         for stream in dict.fromkeys(streams):
@@ -474,19 +494,23 @@ class _Batch:
     def _alike(self, seen: Sighting, known: list[str]) -> list[str]:
         """The meeting that a booking row and its echo make by likeness: the one created nearest, and never one that has its
         counterpart already."""
-        if any(self._is_paired(self.desk.meeting(stream)) for stream in known):
+        sought = [stream for start in starts_of(seen) for stream in self.desk.entries("likeness", likeness_key(seen, start, other=True))]
+        if not sought or not self._may_be_like(seen) or any(self._is_paired(self.desk.meeting(stream)) for stream in known):
             return []
         best: tuple[int, str, str] | None = None
-        for start in starts_of(seen):
-            for stream in self.desk.entries("likeness", likeness_key(seen, start, other=True)):
-                meeting = self.desk.meeting(stream)
-                if stream in known or self._has_counterpart(meeting, seen):
-                    continue
-                for copy in meeting.copies.values():
-                    if alike(seen, copy, self._contact_key):
-                        near = (abs((copy.created or 0) - (seen.created or 0)), copy.key, stream)
-                        best = near if best is None or near < best else best
+        for stream in sought:
+            meeting = self.desk.meeting(stream)
+            if stream in known or self._has_counterpart(meeting, seen):
+                continue
+            for copy in meeting.copies.values():
+                if alike(seen, copy, self._contact_key):
+                    near = (abs((copy.created or 0) - (seen.created or 0)), copy.key, stream)
+                    best = near if best is None or near < best else best
         return [] if best is None else [best[2]]
+
+    def _may_be_like(self, copy: Sighting) -> bool:
+        """A calendar copy that is outside is like nothing."""
+        return copy.side == "crm" or outside(copy, (copy,), self.desk) is None
 
     @staticmethod
     def _is_paired(meeting: Meeting) -> bool:
@@ -560,6 +584,17 @@ class _Batch:
         if learned.event is not None:
             self.desk.record_meeting(learned.event, learned.meeting)
         return learned.event is not None
+
+
+def _new_guests(copy: Sighting, known: Sighting | None) -> set[str]:
+    """The keys of everybody who ever was a guest of this copy, and was none as far as it was known."""
+    found = {key_of(g.person) for r in copy.revisions if r.content is not None for g in r.content.guests}
+    for r in reversed(known.revisions) if known is not None else ():
+        if not found:
+            break
+        if r.content is not None:
+            found.difference_update([key_of(g.person) for g in r.content.guests])
+    return found
 
 
 def _order(event: SourceEvent, at: int) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from adapters.recording import decode, encode
 from domain.errors import Conflict
 from domain.events import Event
-from domain.ports import IndexChange, Place, Recorded
+from domain.ports import NOWHERE, IndexChange, Place, Recorded, Snapshot
 
 
 class MemoryStore:
@@ -19,8 +19,11 @@ class MemoryStore:
         self._streams: dict[UUID, list[tuple[str, bytes]]] = {}
         self._index: dict[tuple[str, str, str], dict[str, None]] = {}
         self._places: dict[str, int] = {}
+        self._snapshots: dict[UUID, Snapshot] = {}
 
-    def commit(self, events: Sequence[Recorded], index: Sequence[IndexChange], places: Sequence[Place]) -> None:
+    def commit(
+        self, events: Sequence[Recorded], index: Sequence[IndexChange], places: Sequence[Place], snapshots: Sequence[Snapshot] = ()
+    ) -> None:
         """See `ports.Store.commit`."""
         expected: dict[UUID, int] = {}
         for stream, version, _ in events:
@@ -36,6 +39,7 @@ class MemoryStore:
         for change in index:
             self._write(change)
         self._places.update((p.partition, p.position) for p in places)
+        self._snapshots.update((s.stream, s) for s in snapshots)
 
     def _write(self, change: IndexChange) -> None:
         values = self._index.setdefault((change.table, change.account, change.key), {})
@@ -50,9 +54,14 @@ class MemoryStore:
         """See `ports.Store.place`."""
         return self._places.get(partition, 0)
 
-    def load(self, streams: Sequence[UUID]) -> dict[UUID, list[Event]]:
+    def load(self, streams: Sequence[UUID], after: Mapping[UUID, int] = NOWHERE) -> dict[UUID, list[Event]]:
         """See `ports.Store.load`."""
-        return {s: [decode(name, body) for name, body in self._streams[s]] for s in streams if s in self._streams}
+        rows = {s: self._streams.get(s, [])[after.get(s, 0) :] for s in streams}
+        return {s: [decode(name, body) for name, body in some] for s, some in rows.items() if some}
+
+    def snapshots(self, streams: Sequence[UUID]) -> dict[UUID, Snapshot]:
+        """See `ports.Store.snapshots`."""
+        return {s: self._snapshots[s] for s in streams if s in self._snapshots}
 
     def look_up(self, table: str, account: str, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """See `ports.Store.look_up`."""

@@ -1,8 +1,9 @@
 """A store made large without deciding anything: copies of the rows that a real run left, under names as spread as theirs.
 
 What must stay true of the copies: as many rows a table, as long, and as many values a key as the real run left; ids that grow
-in the order of insertion, since ids begin with a time (docs/decisions/0009); keys of the indexes anywhere in 63 bits. A copy's
-body still says what its original says: it is never loaded, since nothing that is decided leads to it.
+in the order of insertion, since ids begin with a time (docs/decisions/0009); keys of the indexes anywhere in 63 bits, those of
+likeness anywhere behind their hour. A copy's body still says what its original says: it is never loaded, since nothing that is
+decided leads to it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-_INDEXES = ("identities", "people", "likeness")
-"""Those that grow with meetings; `addresses` grows with contacts."""
+_INDEXES = {"identities": "identities", "people": "people_added", "likeness": "likeness"}
+"""Those that grow with meetings, and where a real run's rows of each are; `addresses` grows with contacts."""
 
 _MOST_SORTED = 250_000
 """Rows of an index that are inserted in order at a time. Real batches arrive in no order; sorted runs of this length leave
@@ -69,12 +70,13 @@ def _copied(templates: Sequence[_Template], copies: int, chance: random.Random) 
 
 
 def _fill_index(connection: sqlite3.Connection, table: str, streams: set[str], copies: int, chance: random.Random) -> None:
-    rows = [row for row in connection.execute(f"SELECT k, v FROM {table}") if row[1] in streams]
+    rows = [row for row in connection.execute(f"SELECT k, v FROM {_INDEXES[table]}") if row[1] in streams]
+    bits = 39 if table == "likeness" else 63  # a likeness key begins with its hour
     assert rows, f"{table} is not what it was when this was written"
     at_once = max(_MOST_SORTED // len(rows), 1)
     for begun in range(0, copies, at_once):
         new = []
         for _ in range(min(at_once, copies - begun)):
-            mask, names = chance.getrandbits(63), {stream: f"{stream[:12]}{chance.getrandbits(80):020x}" for stream in streams}
+            mask, names = chance.getrandbits(bits), {stream: f"{stream[:12]}{chance.getrandbits(80):020x}" for stream in streams}
             new += [(k ^ mask, names[v]) for k, v in rows]
         connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?, ?)", sorted(new))

@@ -182,15 +182,15 @@ def test_starts_are_those_of_every_revision_once() -> None:
 
 
 def test_rows_are_sought_among_calendar_meetings_and_the_other_way() -> None:
-    assert likeness_key(booked(), AT_EIGHT) == f"row|501|{AT_EIGHT}" == likeness_key(seen(), AT_EIGHT, other=True)
-    assert likeness_key(seen(), AT_EIGHT) == f"calendar|501|{AT_EIGHT}" == likeness_key(booked(), AT_EIGHT, other=True)
+    assert likeness_key(booked(), AT_EIGHT) == f"{AT_EIGHT}|row|501" == likeness_key(seen(), AT_EIGHT, other=True)
+    assert likeness_key(seen(), AT_EIGHT) == f"{AT_EIGHT}|calendar|501" == likeness_key(booked(), AT_EIGHT, other=True)
 
 
 @pytest.mark.parametrize(
     ("event", "sought"),
     [
-        (examples.row(origin="booking"), [f"calendar|501|{AT_EIGHT}"]),
-        (examples.meeting(), [f"row|501|{AT_EIGHT}"]),
+        (examples.row(origin="booking"), [f"{AT_EIGHT}|calendar|501"]),
+        (examples.meeting(), [f"{AT_EIGHT}|row|501"]),
         (examples.row(origin="booking", uid="u1"), []),
         (examples.row(origin="booking", provenance={"link": "0b0e"}), []),
         (examples.row(), []),
@@ -198,7 +198,7 @@ def test_rows_are_sought_among_calendar_meetings_and_the_other_way() -> None:
         (examples.meeting(provenance={"origin": "rendezvous"}), []),
         (examples.meeting(provenance={"originalStart": "2026-04-07T08:00:00Z"}), []),
         (examples.deleted(), []),
-        (examples.meeting(kind="meeting.updated", revision=2), [f"row|501|{AT_EIGHT}"]),
+        (examples.meeting(kind="meeting.updated", revision=2), [f"{AT_EIGHT}|row|501"]),
     ],
     ids=[
         "bare booking row",

@@ -11,9 +11,17 @@ from random import Random
 
 import pytest
 
+from services import desk
+
 FIXED = range(1, 13)
 NEW = 4
 _SEEDS = pytest.StashKey[list[int]]()
+
+
+@pytest.fixture(autouse=True)
+def short_of_breath(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here every stream is long, so that who begins anew begins from snapshots."""
+    monkeypatch.setattr(desk, "LONG", 3)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -33,7 +33,7 @@ from tests.examples import (
     row_deleted,
     stage,
 )
-from tests.simulation.crashing import Fuse, Machine, RepeatingLog
+from tests.simulation.crashing import Crash, Fuse, Machine, RepeatingLog
 from tests.simulation.world import NEVER, OWN, STEADY, USER, Town, World
 
 Chunks = list[list[Event]]
@@ -172,11 +172,12 @@ def _relayed(machine: Machine) -> list[tuple[Any, ...]]:
     return [(r.account, r.id, r.stream, r.version) for r in machine.domain_log.read(0, 10**9)]
 
 
-def test_no_crash_changes_a_timeline_when_people_are_erased(seed: int) -> None:
-    """An erasure takes effect before it is recorded; what was recorded may then say less, but timelines show the same."""
+def test_no_crash_changes_an_event_when_people_are_erased(seed: int) -> None:
+    """An erasure takes effect before it is recorded; hence it is the first of its batch, and nothing is decided again after it."""
     fuse = Fuse(Random(seed), 0.03)
     crashed = Machine(seed, fuse, batch=40).deliver(in_order(world(seed)))
     fuse.chance = 0.0
+    assert events_of(crashed) == events_of(undisturbed(seed)), "crashes changed what was recorded"
     assert differing(timelines(undisturbed(seed), world(seed)), timelines(crashed, world(seed))) == {}, "crashes changed timelines"
 
 
@@ -332,6 +333,25 @@ def test_an_occurrence_told_as_its_series_is_no_exception_when_a_guest_was_erase
     erased = contact_said("152", "contact.erased", 1.5)
     together, apart = told([*stage(), erased], [series, once]), told([*stage(), erased, series], [once])
     assert together.essence() == apart.essence()
+
+
+def test_a_crash_amid_an_erasure_lets_nothing_before_it_be_decided_as_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys are gone and nothing was committed: the meeting before the erasure is decided as ever, if it was decided before it."""
+    chunk = [meeting("g1", 1), contact_said("152", "contact.erased", 2), contact("152", BO, 3), meeting("g2", 4)]
+    calm, crashed = told(stage()), told(stage())
+    commit = crashed.store.commit
+    commits = iter(range(9))
+
+    def dying(*args: Any) -> None:
+        if next(commits) in (0, 1, 3):
+            raise Crash
+        commit(*args)
+
+    monkeypatch.setattr(crashed.store, "commit", dying)
+    for machine in (calm, crashed):
+        machine.deliver([chunk])
+    assert events_of(crashed) == events_of(calm)
+    assert next(commits) > 4, "nothing crashed"
 
 
 def test_a_repeated_merge_changes_nothing() -> None:
