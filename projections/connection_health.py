@@ -25,6 +25,7 @@ from domain.events import (
     Event,
     SourceEventDecided,
 )
+from projections.decision_journal import Decided
 from projections.views import ConnectionRow, Views, stamp
 
 OfConnections = (ConnectionActivated, ConnectionDeauthorised, ConnectionDisconnected, DeletionsHeld, DeletionsReleased, DeletionsDiscarded)
@@ -71,7 +72,7 @@ class Body(Struct, rename="camel"):
 decoder = msgspec.json.Decoder(Body)
 
 
-def calendar_read(event: SourceEventDecided) -> str | None:
+def calendar_read(event: Decided | SourceEventDecided) -> str | None:
     """The calendar (casefolded) that this source event was read from, None if it came from elsewhere."""
     return _calendar_of(event.source) if event.kind.startswith(("meeting.", "calendar.")) else None
 
@@ -89,6 +90,8 @@ class Connections:
         self._bodies: dict[str, dict[str, Body]] = {}
         self._users: dict[tuple[str, str], list[str]] = {}
         self._changed: dict[tuple[str, str], None] = {}
+        # When each source was read last, of those whose readings are all written down.
+        self._read: dict[tuple[str, str], int] = {}
 
     def load(self, account: str, events: Iterable[Event]) -> None:
         """Look up what these events of an account concern. Events of connections come seldom, hence all of it for them."""
@@ -96,7 +99,7 @@ class Connections:
         named = False
         calendars: dict[str, None] = {}
         for event in events:
-            if isinstance(event, SourceEventDecided):
+            if isinstance(event, Decided):
                 if (calendar := calendar_read(event)) is not None:
                     calendars[calendar] = None
             elif isinstance(event, OfConnections):
@@ -122,16 +125,20 @@ class Connections:
             self._put(event.account, event.user, _after(bodies.get(event.user) or Body(event.user), event))
             self._index(event.account)
 
-    def read(self, event: SourceEventDecided) -> None:
+    def read(self, event: Decided | SourceEventDecided) -> None:
         """A source event was decided: if it is of a calendar known here, that calendar was read."""
+        key = event.account, event.source
+        if self._read.get(key, -1) >= event.recorded_at:
+            return  # most events of a batch are readings, and nothing of theirs is newer than the one before
         calendar = calendar_read(event)
         if calendar is None:
             return
+        self._read[key] = event.recorded_at
         read = stamp(event.recorded_at)
         for user in self._users.get((event.account, calendar), ()):
             body = self._bodies[event.account][user]
             if body.last_read is None or body.last_read < read:
-                # Changed in place: most events of a batch are readings, and the body is this fold's own.
+                # Changed in place: the body is this fold's own.
                 body.last_read = read
                 self._changed[event.account, user] = None
 
@@ -140,6 +147,7 @@ class Connections:
         return [ConnectionRow(account, user, _encode(self._bodies[account][user])) for account, user in self._changed]
 
     def _put(self, account: str, user: str, body: Body) -> None:
+        self._read.clear()  # another user may have this calendar now
         self._bodies[account][user] = body
         self._changed[account, user] = None
 

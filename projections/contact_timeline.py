@@ -6,44 +6,38 @@ What must stay true:
   people sealed, and not what readers get: so an erasure, which changes what can be opened, changes no history;
 - each recorded state can be read again: a version holds from its own recording to the next one's;
 - the clock adds occurrences and takes none away, and what is past of a series is not taken away by laying it out anew;
-- a body is put together from pieces of JSON that its meeting's entries share, and is what encoding an `Entry` gives.
+- what an event's entries say alike is made once (projections/bodies.py), and a body is what encoding an `Entry` gives.
 
-An entry's id is the hex of a uuid5 of "account|contact|meeting|occurrence (ms)". Its version counts from 1 since it last came
-into the timeline. `occurrence` is written as the entry's times are: an instant with Z, a local time if it floats, a date if it is
-all-day (and began as that: a meeting that was made all-day keeps the instant that names it).
+An entry's version counts from 1 since it last came into the timeline.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import lru_cache
-from hashlib import sha1
 from typing import NamedTuple
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from domain import layout
+from domain import layout, recurrence
 from domain.events import Shown, View
 from domain.layout import Laid
-from domain.ports import EntryRow
-from projections.contacts import Contacts, People
-from projections.views import Changes, Views, local, stamp
+from domain.recurrence import Slot
+from projections.bodies import DATES, FLOATING, INSTANTS, Common, EntryRow, Standing
+from projections.bodies import entry_id as entry_id
+from projections.contacts import Contacts, Named, People
+from projections.views import Changes, Views
 
-DAY = 86_400_000
-"""Milliseconds of a day."""
-
-_NAMESPACE = UUID("5f0c0b1e-7a52-5d0e-9f0e-3a9d8c1b6e42")
-_NAMED = sha1(_NAMESPACE.bytes, usedforsecurity=False)
-_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
-"""RFC 9562: the first two bits of this digit are 10."""
 _encode = msgspec.json.Encoder().encode
 
 Key = tuple[str, int]
 """Which entry of a meeting: contact and occurrence (ms)."""
 
+_Entries = dict[Key, Standing | int]
+"""A meeting's current entries: one that is stored, or the place of a new one."""
 _Test = Callable[[EntryRow], bool]
 
 
@@ -105,11 +99,8 @@ class Entry(Struct, rename="camel"):
     position: int
 
 
-_decoder = msgspec.json.Decoder(Entry)
-
-
 class _About(Struct, gc=False, rename="camel"):
-    """The fields of `Entry` that all entries have alike which show the same, in its order; a piece of JSON when encoded."""
+    """The fields of `Entry` in `Common.about`; a piece of JSON when encoded."""
 
     time_zone: str | None
     all_day: bool
@@ -121,22 +112,14 @@ class _About(Struct, gc=False, rename="camel"):
 
 
 class _Frame(Struct, gc=False):
-    """The fields of `Entry` that all entries of a meeting have alike, in its order; a piece of JSON when encoded."""
+    """The fields of `Entry` in `Common.frame`; a piece of JSON when encoded."""
 
     origin: str
     links: dict[str, str | None]
     associations: Associations
 
 
-class Alike(NamedTuple):
-    """What all entries have alike that show the same. `contacts` are those in whose timelines they stand, each as text and as JSON;
-    `people` the keys of who is named; `title` is JSON; `about` the JSON of an entry's fields from "timeZone" to "participants"."""
-
-    shown: Shown
-    contacts: list[tuple[str, str]]
-    people: tuple[str, ...]
-    title: str
-    about: str
+_about = msgspec.json.Decoder(_About)
 
 
 class Moment(NamedTuple):
@@ -149,70 +132,20 @@ class Moment(NamedTuple):
 
 
 class Faces(NamedTuple):
-    """The people of an entry, opened. `keys` are the participants' in their order, then the organiser's if he stands there."""
+    """The people of an entry, opened, as JSON: the organiser, the participants put together. `keys` as in `Common.people`."""
 
-    organizer: Organizer | None
-    participants: tuple[Participant, ...]
+    organizer: str
+    participants: str
     keys: tuple[str, ...]
-
-
-class Times(NamedTuple):
-    """An occurrence's times as text."""
-
-    occurrence: str
-    start: str
-    end: str
 
 
 # --- what an entry says ------------------------------------------------------------------------------------------------------
 
 
-def name(meeting: str, occurrence: int) -> str:
-    """An entry's name within its contact's timeline."""
-    return f"{meeting}:{occurrence}"
-
-
-def entry_id(account: str, contact: str, meeting: str, occurrence: int) -> str:
-    """The id of an entry, for good.
-
-    >>> from uuid import uuid5
-    >>> entry_id("62515", "151", "m", 0) == uuid5(_NAMESPACE, "62515|151|m|0").hex
-    True
-    """
-    # By hand: the library's own way takes three times as long, and there is one a version.
-    named = _NAMED.copy()
-    named.update(f"{account}|{contact}|{meeting}|{occurrence}".encode())
-    hashed = named.hexdigest()
-    return f"{hashed[:12]}5{hashed[13:16]}{_VARIANT[hashed[16]]}{hashed[17:32]}"
-
-
-def times(laid: Laid) -> Times:
-    """An occurrence's name and times: dates if it is all-day, local if it floats, else instants in UTC."""
-    original, slot, shown = laid
-    if shown.all_day:
-        named = _date(original) if original % DAY == 0 else _instant(original)
-        return Times(named, _date(slot.start), _date(slot.end))
-    write = _floating if shown.time_zone is None else _instant
-    start = write(slot.start)
-    return Times(start if original == slot.start else write(original), start, write(slot.end))
-
-
 @lru_cache(maxsize=16_384)
-def _instant(at: int) -> str:
-    return local(at).isoformat() + "Z"
-
-
-def _floating(at: int) -> str:
-    return local(at).isoformat()
-
-
-def _date(at: int) -> str:
-    return local(at).date().isoformat()
-
-
-@lru_cache(maxsize=16_384)
-def _as_json(contact: str) -> str:
-    return _encode(contact).decode()
+def _short(text: str | None) -> str:
+    """The JSON of a text of which there are few."""
+    return _encode(text).decode()
 
 
 def fields(value: Struct) -> str:
@@ -229,24 +162,29 @@ def links(view: View) -> dict[str, str | None]:
 
 
 def faces(account: str, shown: Shown, people: People, contacts: Contacts) -> Faces:
-    """The guests and the organiser, without whom nothing may be said of any more."""
-    known, matched = people.of(account), shown.matched
-    organizer: Organizer | None = None
-    organizer_keys: tuple[str, ...] = ()
-    participants: list[Participant] = []
+    """The guests and the organiser, without whom nothing may be said of any more. What stands here is the JSON of an `Organizer` and
+    of `Participant`s."""
+    known, matched, standing = people.of(account), shown.matched, contacts.standing
+    organizer: Named | None = None
+    organizer_json = "null"
+    participants: list[str] = []
     keys: list[str] = []
     for guest in shown.guests:
         person = known[guest.person]
         if person is None:
             continue
-        contact = contacts.standing(account, matched[person.key]) if person.key in matched else None
+        key, _, _, said = person
+        matching = matched.get(key)
+        contact = standing(account, matching) if matching is not None else None
         if guest.owner and organizer is None:
-            organizer = Organizer(person.email, person.name, contact if contact is not None else UNSET)
-            organizer_keys = (person.key,)
+            organizer = person
+            organizer_json = f'{{{said},"contact":{_short(contact)}}}' if contact is not None else f"{{{said}}}"
         elif guest.attendee:
-            participants.append(Participant(person.email, person.name, contact, guest.status))
-            keys.append(person.key)
-    return Faces(organizer, tuple(participants), (*keys, *organizer_keys))
+            participants.append(f'{{{said},"contact":{_short(contact)},"participationStatus":{_short(guest.status)}}}')
+            keys.append(key)
+    if organizer is not None:
+        keys.append(organizer.key)
+    return Faces(organizer_json, ",".join(participants), tuple(keys))
 
 
 def heads(view: View) -> list[Shown]:
@@ -268,55 +206,101 @@ def add_named(view: View, tokens: set[str], contacts: set[str]) -> None:
         contacts.update(shown.contacts, shown.matched.values())
 
 
-class Scene:
-    """What all occurrences of a view share, made once. `frame` is the JSON of an entry's fields from "origin" to "associations"."""
+class Alike:
+    """What all occurrences have alike that show the same; `contacts` are those in whose timelines they stand."""
 
-    def __init__(self, account: str, meeting: str, view: View, people: People, contacts: Contacts) -> None:
+    __slots__ = ("_common", "_of_series", "contacts", "shown")
+
+    def __init__(self, shown: Shown, contacts: list[str], common: Common) -> None:
+        self.shown, self.contacts = shown, contacts
+        self._common = common
+        self._of_series: Common | None = common if common.series else None
+
+    def common(self, of_series: bool | None = None) -> Common:
+        """The common part of entries that are, or are not, occurrences of a series; whichever there is if it does not matter."""
+        if of_series is None or of_series is self._common.series:
+            return self._common
+        # Seldom: of a series and a meeting beside it that show one and the same.
+        if not of_series:
+            return replace(self._common, series=False)
+        if self._of_series is None:
+            self._of_series = replace(self._common, series=True)
+        return self._of_series
+
+
+@lru_cache(maxsize=16_384)
+def _slot(start: datetime, time_zone: str | None, duration: str, all_day: bool) -> Slot:
+    """`layout.own_slot`: meetings begin at the same few times."""
+    return recurrence.slot(recurrence.spec(start, time_zone, duration, all_day), start)
+
+
+class Scene:
+    """What all occurrences of a view share, made once."""
+
+    def __init__(self, at: Moment, view: View, people: People, contacts: Contacts) -> None:
         self.view = view
-        self.frame = fields(_Frame(view.origin, links(view), Associations(view.companies, view.deals, view.tickets)))
-        self._account, self._meeting, self._people, self._contacts = account, meeting, people, contacts
-        self._is_series = _has_series(view)
-        self._single = _own_names(view) if self._is_series else frozenset()
+        self.is_series = _has_series(view)
+        self.is_single = not self.is_series and len(view.parts) == 1 and not view.parts[0].formers and not view.exceptions
+        self._at, self._people, self._contacts = at, people, contacts
+        self._frame = fields(_Frame(view.origin, links(view), Associations(view.companies, view.deals, view.tickets)))
+        self._single = _own_names(view) if self.is_series else frozenset()
         self._faces: dict[tuple[int, int], Faces] = {}
         self._alike: dict[int, Alike] = {}
+
+    def laid_out(self, low: int, high: int) -> list[Laid]:
+        """Its occurrences (`layout.laid_out`)."""
+        part = self.view.parts[0] if self.is_single else None
+        if part is None or part.excluded or part.cancelled_from is not None:
+            return layout.laid_out(self.view, low, high)
+        # Nearly every meeting: it is where it is, and nothing of it lies elsewhere.
+        shown = part.shown
+        slot = _slot(shown.start, shown.time_zone, shown.duration, shown.all_day)
+        return [Laid(part.first if part.first is not None else slot.start, slot, shown)]
 
     def alike(self, shown: Shown) -> Alike:
         """What all occurrences that show this have alike."""
         # By identity: comparing takes longer than making it. What is found here holds its `shown`, whose identity nothing else gets.
         found = self._alike.get(id(shown))
         if found is None:
-            found = self._alike[id(shown)] = self._made(shown)
+            found = self._alike[id(shown)] = Alike(shown, self.contacts(shown), self._made(shown))
         return found
 
-    def said(self, laid: Laid, alike: Alike, recorded_at: str) -> str:
-        """The JSON of an occurrence's entries from "meeting" to "recordedAt"; `alike` is what it has alike with others."""
-        named, start, end = times(laid)
-        # Neither the meeting's id nor a time has a character that JSON escapes.
-        is_of_series = self._is_series and laid.original not in self._single
-        series = f'{{"id":"{self._meeting}","occurrence":"{named}"}}' if is_of_series else "null"
-        return (
-            f'"meeting":"{self._meeting}","occurrence":"{named}","title":{alike.title},"start":"{start}","end":"{end}",{alike.about},'
-            f'{self.frame},"series":{series},"recordedAt":"{recorded_at}"'
-        )
+    def common(self, shown: Shown) -> Common:
+        """The same as rows keep it, whether an occurrence of a series shows it or not."""
+        return self.alike(shown).common()
+
+    def of_series(self, original: int) -> bool:
+        """Is the occurrence of this name one of a series?"""
+        return self.is_series and original not in self._single
 
     def contacts(self, shown: Shown) -> list[str]:
         """In whose timelines an occurrence stands."""
-        found = [self._contacts.standing(self._account, contact) for contact in shown.contacts]
-        return list(dict.fromkeys([contact for contact in found if contact is not None]))
+        standing, account = self._contacts.standing, self._at.account
+        found = [contact for of in shown.contacts if (contact := standing(account, of)) is not None]
+        return found if len(found) < 2 else list(dict.fromkeys(found))
 
-    def _made(self, shown: Shown) -> Alike:
+    def _made(self, shown: Shown) -> Common:
+        account, meeting, position, recorded_at = self._at
         seen = self._seen(shown)
-        time_zone = None if shown.all_day else shown.time_zone
-        about = _About(time_zone, shown.all_day, shown.status, shown.location, shown.conference_url, seen.organizer, seen.participants)
-        contacts = [(contact, _as_json(contact)) for contact in self.contacts(shown)]
-        return Alike(shown, contacts, seen.keys, _encode(shown.title).decode(), fields(about))
+        if shown.all_day:
+            times, time_zone = DATES, None
+        else:
+            time_zone = shown.time_zone
+            times = FLOATING if time_zone is None else INSTANTS
+        about = (
+            f'"timeZone":{_short(time_zone)},"allDay":{"true" if shown.all_day else "false"},"status":{_short(shown.status)},'
+            f'"location":{_encode(shown.location).decode()},"conferenceUrl":{_encode(shown.conference_url).decode()},'
+            f'"organizer":{seen.organizer},"participants":[{seen.participants}]'
+        )
+        title = _encode(shown.title).decode()
+        return Common(account, meeting, position, recorded_at, shown.status, times, self.is_series, seen.keys, title, about, self._frame)
 
     def _seen(self, shown: Shown) -> Faces:
         # By identity: a series' occurrences share the guests of their part, which the view holds.
         same = id(shown.guests), id(shown.matched)
         found = self._faces.get(same)
         if found is None:
-            found = self._faces[same] = faces(self._account, shown, self._people, self._contacts)
+            found = self._faces[same] = faces(self._at.account, shown, self._people, self._contacts)
         return found
 
 
@@ -363,15 +347,17 @@ def _kept_past(scene: Scene) -> frozenset[str]:
 
 
 class Timelines:
-    """The entries during a fold: those stored of the meetings concerned, and over them what the batch made of them."""
+    """The entries during a fold: those stored of the meetings concerned, and over them what the batch made of them.
+
+    Of this batch's own there stands where they are among the new rows."""
 
     def __init__(self, views: Views, contacts: Contacts) -> None:
         self._views, self._contacts = views, contacts
-        self._rows: dict[tuple[str, str], dict[Key, EntryRow]] = {}
+        self._rows: dict[tuple[str, str], _Entries] = {}
         self._whole: set[tuple[str, str]] = set()
         self._new: list[EntryRow | None] = []
-        self._placed: dict[tuple[str, str, str, int], int] = {}
-        self._closed: list[tuple[str, str, str, int, int]] = []
+        self._closed: list[tuple[int, int]] = []
+        self._left: dict[tuple[str, str, str, int], None] = {}
         self._purged: dict[tuple[str, str], None] = {}
         self._scrubbed: dict[tuple[str, str], None] = {}
         self._forgotten: dict[tuple[str, str], None] = {}
@@ -381,24 +367,28 @@ class Timelines:
         wanted = [meeting for meeting in meetings if (account, meeting) not in self._whole]
         if not wanted:
             return
-        self._whole.update((account, meeting) for meeting in wanted)
+        self._whole.update([(account, meeting) for meeting in wanted])
+        of_meetings: dict[str, _Entries] = {}
         for row in self._views.current(account, wanted):
+            of_meetings.setdefault(row.meeting, {})[row.contact, row.occurrence] = row
+        for meeting, rows in of_meetings.items():
             # What the batch added to a meeting before the rest of it was needed is newer.
-            self._rows.setdefault((account, row.meeting), {}).setdefault((row.contact, row.occurrence), row)
+            self._rows[account, meeting] = rows | self._rows.get((account, meeting), {})
 
     def starts_empty(self, account: str, meeting: str) -> None:
         """This meeting has no stored entries: it is new."""
         self._whole.add((account, meeting))
 
-    def show(self, at: Moment, before: View | None, scene: Scene, low: int, high: int) -> None:
-        """The entries follow the view, laid out in [low, high) ms."""
+    def show(self, at: Moment, before: View | None, scene: Scene, low: int, high: int) -> Laid | None:
+        """The entries follow the view, laid out in [low, high) ms. Returns the one occurrence of what is no more than a single meeting."""
         rows = self._all_of(at.account, at.meeting)
-        wanted = self._put_changed(at, before, scene, low, high, rows)
+        laid_out = scene.laid_out(low, high)
+        wanted = self._put_changed(at, before, scene, low, high, rows, laid_out)
         if wanted != rows.keys():
             kept = _kept_past(scene)
-            for key, row in list(rows.items()):
-                if key not in wanted and not (row.start < low and key[0] in kept):
-                    self._end(at, rows.pop(key))
+            for key in [key for key in rows if key not in wanted and not (key[0] in kept and self._start(rows[key]) < low)]:
+                self._leave(at, key, rows.pop(key))
+        return laid_out[0] if scene.is_single and len(laid_out) == 1 else None
 
     def extend(self, at: Moment, scene: Scene, low: int, high: int, looks: bool) -> None:
         """The clock moved: entries that begin in [low, high) ms join those there are. `looks`: part of that was laid out before."""
@@ -406,15 +396,17 @@ class Timelines:
         # tick concerns every series of an account.
         looks = looks or bool(scene.view.exceptions)
         rows = self._all_of(at.account, at.meeting) if looks else self._rows.setdefault((at.account, at.meeting), {})
-        for laid in layout.laid_out(scene.view, low, high):
+        for laid in scene.laid_out(low, high):
             alike = scene.alike(laid.shown)
-            self._put(at, [both for both in alike.contacts if (both[0], laid.original) not in rows], laid, alike, scene, rows)
+            contacts = [contact for contact in alike.contacts if (contact, laid.original) not in rows]
+            _, start, end = laid.slot
+            self._put(at, contacts, laid.original, start, end, alike.common(scene.of_series(laid.original)), rows)
 
     def close(self, at: Moment) -> None:
         """The meeting leaves all timelines."""
         rows = self._all_of(at.account, at.meeting)
-        for row in list(rows.values()):
-            self._end(at, row)
+        for key, row in rows.items():
+            self._leave(at, key, row)
         rows.clear()
 
     def purge(self, account: str, meeting: str) -> None:
@@ -422,7 +414,8 @@ class Timelines:
         self._purged[account, meeting] = None
         self._rows[account, meeting] = {}
         self._whole.add((account, meeting))
-        self._drop(lambda row: row.account == account and row.meeting == meeting)
+        self._drop(lambda row: row.common.account == account and row.common.meeting == meeting)
+        self._left = {full: None for full in self._left if full[0] != account or full[2] != meeting}
 
     def move(self, account: str, contacts: Sequence[str], position: int, recorded_at: int) -> None:
         """These contacts became another: wherever they stand, the survivor does, a shared meeting once."""
@@ -434,25 +427,25 @@ class Timelines:
         for meeting in sorted(concerned):
             self._move_meeting(Moment(account, meeting, position, recorded_at), frozenset(contacts))
 
-    def forget(self, account: str, contacts: Iterable[str], keys: Iterable[str]) -> None:
-        """Every version of these contacts' entries goes, and nobody of these keys is named any more."""
+    def forget(self, account: str, contacts: Iterable[str], scrub: Scrub) -> None:
+        """Every version of these contacts' entries goes, and nobody of the scrub's keys is named any more."""
         gone = frozenset(contacts)
         self._forgotten.update(((account, contact), None) for contact in gone)
-        self._scrubbed.update(((account, key), None) for key in keys)
-        self._drop(lambda row: row.account == account and row.contact in gone)
-        erased = frozenset(keys)
-        self._new = [scrubbed(row, erased) if row is not None and row.account == account else row for row in self._new]
+        self._scrubbed.update(((account, key), None) for key in scrub.erased)
+        self._drop(lambda row: row.common.account == account and row.contact in gone)
+        self._new = [scrub.row(row) if row is not None and row.common.account == account else row for row in self._new]
+        self._left = {full: None for full in self._left if full[0] != account or full[1] not in gone}
         for (of, _), rows in self._rows.items():
             if of == account:
-                left = {key: scrubbed(row, erased) for key, row in rows.items() if key[0] not in gone}
-                rows.clear()
-                rows.update(left)
+                for key in [key for key in rows if key[0] in gone]:
+                    del rows[key]
 
     def changes(self) -> Changes:
         """What the batch made of the entries."""
         return Changes(
             entries=[row for row in self._new if row is not None],
             closed=self._closed,
+            left=list(self._left),
             purged=list(self._purged),
             scrubbed=list(self._scrubbed),
             forgotten=list(self._forgotten),
@@ -460,139 +453,155 @@ class Timelines:
 
     # --- one entry
 
-    def _all_of(self, account: str, meeting: str) -> dict[Key, EntryRow]:
-        if (account, meeting) not in self._whole:
+    def _all_of(self, account: str, meeting: str) -> _Entries:
+        key = account, meeting
+        if key not in self._whole:
             self.load(account, (meeting,))
-        return self._rows.setdefault((account, meeting), {})
+        found = self._rows.get(key)
+        if found is None:
+            found = self._rows[key] = {}
+        return found
 
-    def _put_changed(self, at: Moment, before: View | None, scene: Scene, low: int, high: int, rows: dict[Key, EntryRow]) -> set[Key]:
+    def _put_changed(
+        self, at: Moment, before: View | None, scene: Scene, low: int, high: int, rows: _Entries, laid_out: Sequence[Laid]
+    ) -> set[Key]:
         """Put the entries that are new or differ from before; returns all that there are to be."""
         same = {}
         if rows and before is not None and _may_be_alike(before, scene.view) and _frame(before) == _frame(scene.view):
             same = {laid.original: laid for laid in layout.laid_out(before, low, high)}
         wanted: set[Key] = set()
-        for laid in layout.laid_out(scene.view, low, high):
-            original, _, shown = laid
-            alike = scene.alike(shown)
+        shown: Shown | None = None
+        for laid in laid_out:
+            original, (_, start, end), now = laid
+            if now is not shown:
+                shown, alike = now, scene.alike(now)
             contacts = alike.contacts
-            wanted.update([(contact, original) for contact, _ in contacts])
+            for contact in contacts:
+                wanted.add((contact, original))
             if same and same.get(original) == laid:
-                contacts = [both for both in contacts if (both[0], original) not in rows]
-            self._put(at, contacts, laid, alike, scene, rows)
+                contacts = [contact for contact in contacts if (contact, original) not in rows]
+            if contacts:
+                self._put(at, contacts, original, start, end, alike.common(scene.of_series(original)), rows)
         return wanted
 
-    def _put(
-        self, at: Moment, contacts: Sequence[tuple[str, str]], laid: Laid, alike: Alike, scene: Scene, rows: dict[Key, EntryRow]
-    ) -> None:
-        """An occurrence stands so in the timelines of these contacts (text and JSON)."""
-        if not contacts:
-            return
-        account, meeting, position, recorded_at = at
-        original, (_, start, end), shown = laid
-        said, people = scene.said(laid, alike, stamp(recorded_at)), alike.people
-        for contact, as_json in contacts:
-            former = rows.get((contact, original))
-            version = former.version + 1 if former is not None else 1
-            id_ = entry_id(account, contact, meeting, original)
-            body = f'{{"entry":"{id_}","contact":{as_json},{said},"version":{version},"position":{position}}}'.encode()
-            row = EntryRow(
-                account, contact, meeting, original, start, end, shown.status, version, position, recorded_at, None, people, body
-            )
-            self._place(at, row, former, rows)
+    def _put(self, at: Moment, contacts: Sequence[str], original: int, start: int, end: int, common: Common, rows: _Entries) -> None:
+        """An occurrence stands so in the timelines of these contacts."""
+        new = self._new
+        for contact in contacts:
+            key = contact, original
+            former = rows.get(key)
+            if former is None:
+                version = 1
+            elif isinstance(former, int):
+                version = self._row(former).version + 1
+                self._end(at, former)
+            else:
+                version = former.version + 1
+                self._closed.append((former.id, at.recorded_at))
+            rows[key] = len(new)
+            row = EntryRow(common, contact, original, start, end, version)
+            new.append(row)
+            if self._left:
+                self._left.pop(row.full, None)
 
-    def _place(self, at: Moment, row: EntryRow, former: EntryRow | None, rows: dict[Key, EntryRow]) -> None:
-        if former is not None:
-            self._end(at, former)
-        rows[row.contact, row.occurrence] = row
-        self._placed[row.account, row.contact, row.meeting, row.occurrence] = len(self._new)
-        self._new.append(row)
+    def _row(self, place: int) -> EntryRow:
+        row = self._new[place]
+        assert row is not None  # what is taken back stands nowhere
+        return row
 
-    def _end(self, at: Moment, row: EntryRow) -> None:
+    def _start(self, row: Standing | int) -> int:
+        return self._row(row).start if isinstance(row, int) else row.start
+
+    def _end(self, at: Moment, row: Standing | int) -> None:
         """This version holds no longer: one of this batch is marked, one stored is closed."""
-        full = row.account, row.contact, row.meeting, row.occurrence
-        index = self._placed.pop(full, None)
-        if index is None:
-            self._closed.append((*full, at.recorded_at))
+        if isinstance(row, int):
+            self._new[row] = replace(self._row(row), recorded_to=at.recorded_at)
         else:
-            self._new[index] = replace(row, recorded_to=at.recorded_at)
+            self._closed.append((row.id, at.recorded_at))
+
+    def _leave(self, at: Moment, key: Key, row: Standing | int) -> None:
+        """The entry stands in its timeline no longer."""
+        self._end(at, row)
+        self._left[at.account, key[0], at.meeting, key[1]] = None
 
     def _drop(self, goes: _Test) -> None:
         """Take back what this batch put, and spare closing what is about to be deleted."""
-        for index, row in enumerate(self._new):
-            if row is not None and goes(row):
-                self._new[index] = None
-                full = row.account, row.contact, row.meeting, row.occurrence
-                if self._placed.get(full) == index:
-                    del self._placed[full]
+        self._new = [None if row is None or goes(row) else row for row in self._new]
 
     # --- merges
 
     def _move_meeting(self, at: Moment, gone: frozenset[str]) -> None:
         """Only the entries that move get a new version: the other guests' say of him what they said, and his id still answers."""
         rows = self._all_of(at.account, at.meeting)
-        for (contact, occurrence), row in sorted(rows.items()):
-            if contact not in gone:
-                continue
-            self._end(at, rows.pop((contact, occurrence)))
+        moving = {key: rows.pop(key) for key in sorted(rows) if key[0] in gone}
+        whole = self._whole_rows(at.account, moving.values())
+        moved: dict[int, Common] = {}
+        for (key, row), former in zip(moving.items(), whole, strict=True):
+            self._leave(at, key, row)
+            contact, occurrence = key
             standing = self._contacts.standing(at.account, contact)
             if standing is not None and (standing, occurrence) not in rows:
-                self._place(at, self._moved(at, row, standing, gone), None, rows)
+                common = moved.get(id(former.common))
+                if common is None:
+                    common = moved[id(former.common)] = _moved(at, former.common, standing, gone)
+                self._put(at, [standing], occurrence, former.start, former.end, common, rows)
 
-    def _moved(self, at: Moment, row: EntryRow, standing: str, gone: frozenset[str]) -> EntryRow:
-        body = _decoder.decode(row.body)
-        organizer = body.organizer
-        if organizer is not None and organizer.contact in gone:
-            organizer = replace(organizer, contact=standing)
-        body = replace(
-            body,
-            entry=entry_id(at.account, standing, at.meeting, row.occurrence),
-            contact=standing,
-            organizer=organizer,
-            participants=tuple(replace(p, contact=standing) if p.contact in gone else p for p in body.participants),
-            recorded_at=stamp(at.recorded_at),
-            version=1,
-            position=at.position,
-        )
-        return replace(
-            row,
-            contact=standing,
-            version=1,
-            position=at.position,
-            recorded_from=at.recorded_at,
-            recorded_to=None,
-            body=_encode(body),
-        )
+    def _whole_rows(self, account: str, rows: Iterable[Standing | int]) -> list[EntryRow]:
+        """These entries' rows; stored ones without whom this batch erased."""
+        scrub = Scrub(key for of, key in self._scrubbed if of == account)
+        stored = self._views.versions(account, [row.id for row in rows if not isinstance(row, int)])
+        return [scrub.row(self._row(row) if isinstance(row, int) else stored[row.id]) for row in rows]
 
 
-def without(seen: Faces, erased: frozenset[str]) -> Faces:
-    """These people but for those of these keys."""
-    organizer, participants, keys = seen
-    count = len(participants)
-    return Faces(
-        organizer if erased.isdisjoint(keys[count:]) else None,
-        tuple(p for p, key in zip(participants, keys[:count], strict=True) if key not in erased),
-        tuple(key for key in keys if key not in erased),
-    )
+def _moved(at: Moment, common: Common, standing: str, gone: frozenset[str]) -> Common:
+    about = _about.decode(f"{{{common.about}}}")
+    if about.organizer is not None and about.organizer.contact in gone:
+        about.organizer.contact = standing
+    for participant in about.participants:
+        if participant.contact in gone:
+            participant.contact = standing
+    return replace(common, position=at.position, recorded_from=at.recorded_at, about=fields(about))
 
 
-def scrubbed(row: EntryRow, erased: frozenset[str]) -> EntryRow:
-    """The same version without the people of these keys: neither name nor address of theirs is left in it."""
-    if erased.isdisjoint(row.people):
-        return row
-    body = _decoder.decode(row.body)
-    left = without(Faces(body.organizer, body.participants, row.people), erased)
-    body = replace(body, participants=left.participants, organizer=left.organizer)
-    return replace(row, people=left.keys, body=_encode(body))
+class Scrub:
+    """Takes the people of some keys out of what is said: neither name nor address of theirs is left in it. What was one object
+    stays one."""
+
+    def __init__(self, erased: Iterable[str]) -> None:
+        self.erased = frozenset(erased)
+        # What is found here is held, so that its identity is nothing else's.
+        self._made: dict[int, tuple[Common, Common]] = {}
+
+    def row(self, row: EntryRow) -> EntryRow:
+        """The same version without them."""
+        common = self.common(row.common)
+        return row if common is row.common else replace(row, common=common)
+
+    def common(self, common: Common) -> Common:
+        """The same without them; itself if it names none of them."""
+        if self.erased.isdisjoint(common.people):
+            return common
+        found = self._made.get(id(common))
+        if found is None:
+            found = self._made[id(common)] = common, self._without(common)
+        return found[1]
+
+    def _without(self, common: Common) -> Common:
+        about, keys, erased = _about.decode(f"{{{common.about}}}"), common.people, self.erased
+        count = len(about.participants)
+        if not erased.isdisjoint(keys[count:]):
+            about.organizer = None
+        about.participants = tuple(p for p, key in zip(about.participants, keys[:count], strict=True) if key not in erased)
+        return replace(common, people=tuple(key for key in keys if key not in erased), about=fields(about))
 
 
-def departed(changes: Changes, removed: Iterable[tuple[str, str, str, int]]) -> list[tuple[str, str, str, int]]:
-    """The entries (account, contact, meeting, occurrence) that left their timeline by these changes, `removed` being those that
-    stood there and were purged or forgotten. For a store to tell live readers."""
-    left = dict.fromkeys([*(closed[:4] for closed in changes.closed), *removed])
-    for row in changes.entries:
-        full = row.account, row.contact, row.meeting, row.occurrence
-        if row.recorded_to is None:
-            left.pop(full, None)
-        else:
-            left[full] = None
+def still_gone(removed: Iterable[tuple[str, str, str, int]], changes: Changes) -> list[tuple[str, str, str, int]]:
+    """The entries that left their timelines: those of `changes.left`, and of the current ones that a store `removed` since they were
+    purged or forgotten, those that do not stand there again."""
+    left = dict.fromkeys(removed)
+    if left:
+        for row in changes.entries:
+            if row.recorded_to is None:
+                left.pop(row.full, None)
+    left.update(dict.fromkeys(changes.left))
     return list(left)

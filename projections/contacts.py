@@ -7,6 +7,7 @@ is erased is named by no row, whatever the vault still opened when the batch beg
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -33,12 +34,32 @@ class Body(Struct):
 _decoder = msgspec.json.Decoder(Body)
 
 
+class Named(NamedTuple):
+    """An opened person: his key, address and name, and the last two as fields within an object's JSON."""
+
+    key: str
+    email: str | None
+    name: str | None
+    said: str
+
+
+class _Said(Struct, gc=False):
+    email: str | None
+    name: str | None
+
+
+def _named(person: Person) -> Named | None:
+    if person.erased:
+        return None
+    return Named(person.key, person.email, person.name, _encode(_Said(person.email, person.name))[1:-1].decode())
+
+
 class People:
     """The people of one batch, by token, None for those who may not be named. Tokens are opened many at a time, each once."""
 
     def __init__(self, open_people: OpenPeople) -> None:
         self._open = open_people
-        self._known: dict[str, dict[str, Person | None]] = {}
+        self._known: dict[str, dict[str, Named | None]] = {}
 
     def load(self, account: str, tokens: Iterable[str]) -> None:
         """Open these tokens, as far as they are closed."""
@@ -46,9 +67,9 @@ class People:
         wanted = [token for token in dict.fromkeys(tokens) if token not in known]
         if wanted:
             opened = self._open(account, wanted)
-            known.update((token, person if not person.erased else None) for token in wanted for person in (opened[token],))
+            known.update([(token, _named(opened[token])) for token in wanted])
 
-    def of(self, account: str) -> Mapping[str, Person | None]:
+    def of(self, account: str) -> Mapping[str, Named | None]:
         """All that are loaded of an account."""
         return self._known.setdefault(account, {})
 
@@ -65,6 +86,8 @@ class Contacts:
         self._views = views
         self._rows: dict[tuple[str, str], ContactRow | None] = {}
         self._changed: dict[tuple[str, str], None] = {}
+        # What `standing` answers as long as no row changes.
+        self._standing: dict[tuple[str, str], str | None] = {}
 
     def load(self, account: str, contacts: Iterable[str]) -> None:
         """Look up these contacts, as far as they have not been."""
@@ -82,9 +105,15 @@ class Contacts:
 
     def standing(self, account: str, contact: str) -> str | None:
         """In whose timeline an entry for this contact stands: the survivor's, or nobody's once erased."""
+        key = account, contact
+        try:
+            return self._standing[key]
+        except KeyError:
+            found = self._standing[key] = self._survivor(account, contact)
+            return found
+
+    def _survivor(self, account: str, contact: str) -> str | None:
         row = self.row(account, contact)
-        if row is None or (row.into is None and row.state != "erased"):
-            return contact  # nearly always; the rest is the same for all
         seen: set[str] = set()
         while row is not None and row.into is not None and contact not in seen:
             seen.add(contact)
@@ -96,7 +125,7 @@ class Contacts:
         """The rows that the batch changed, as they are now."""
         return [row for key in self._changed if (row := self._rows[key]) is not None]
 
-    def recorded(self, event: ContactRecorded, person: Person | None) -> None:
+    def recorded(self, event: ContactRecorded, person: Named | None) -> None:
         """It is as the CRM has it, and alive; one that was merged stays that."""
         key = key_of(event.person) if event.email and event.person else None
         email = person.email if person and event.email else None
@@ -145,6 +174,7 @@ class Contacts:
         return self.row(account, contact) or ContactRow(account, contact, None, "live", None, _encode(Body(contact)))
 
     def _put(self, row: ContactRow) -> None:
+        self._standing.clear()
         self._rows[row.account, row.contact] = row
         self._changed[row.account, row.contact] = None
 

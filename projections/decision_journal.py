@@ -6,12 +6,14 @@ his key.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from domain.decisions import Decision
-from domain.events import SourceEventDecided
+from domain.events import Event, SourceEventDecided
 from projections.views import DecisionRow, stamp
 
 _encode = msgspec.json.Encoder().encode
@@ -32,21 +34,38 @@ class Body(Struct, rename="camel"):
     decisions: tuple[Decision, ...]
 
 
-def row(event: SourceEventDecided, position: int) -> DecisionRow:
+class Decided(Event, frozen=True, kw_only=True):
+    """What the read models need of a `SourceEventDecided`: the decisions themselves stand in it as they were recorded."""
+
+    NAME: ClassVar[str] = SourceEventDecided.NAME
+
+    source: str
+    kind: str
+    subject: str
+    meeting: str | None = None
+    decisions: Raw = Raw(b"[]")
+
+
+class _Body(Struct, rename="camel", gc=False):
+    """A `Body` with decisions that are JSON already."""
+
+    event: str
+    source: str
+    kind: str
+    subject: str
+    time: str
+    recorded_at: str
+    meeting: str | None
+    position: int
+    decisions: Raw
+
+
+def row(event: Decided, position: int) -> DecisionRow:
     """The journal's row of a decided source event; `position` is its record's."""
+    cause, subject, recorded_at = event.cause, event.subject, event.recorded_at
     meeting = canonical(event.meeting) if event.meeting else None
-    body = Body(
-        event.cause,
-        event.source,
-        event.kind,
-        event.subject,
-        stamp(event.at),
-        stamp(event.recorded_at),
-        meeting,
-        position,
-        event.decisions,
-    )
-    return DecisionRow(event.account, position, event.cause, event.subject, meeting, event.recorded_at, _encode(body))
+    said = _Body(cause, event.source, event.kind, subject, stamp(event.at), stamp(recorded_at), meeting, position, event.decisions)
+    return DecisionRow(event.account, position, cause, subject, meeting, recorded_at, _encode(said))
 
 
 _decoder = msgspec.json.Decoder(Body)

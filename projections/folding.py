@@ -29,10 +29,11 @@ from domain.events import (
 )
 from domain.ports import DomainRecord
 from projections import contact_timeline, decision_journal
+from projections.bodies import DAY
 from projections.connection_health import Connections, OfConnections
-from projections.contact_timeline import DAY, Moment, Scene, Timelines
+from projections.contact_timeline import Moment, Scene, Scrub, Timelines
 from projections.contacts import Contacts, OpenPeople, People
-from projections.decision_journal import canonical
+from projections.decision_journal import Decided, canonical
 from projections.meeting_view import Meetings
 from projections.views import Changes, ClockRow, DecisionRow, Views
 
@@ -51,6 +52,7 @@ class MeetingTold(Event, frozen=True, kw_only=True):
 
 OfMeetings = (MeetingTold, MeetingAbsorbed)
 _read_as: dict[str, type[Event]] = {name: MeetingTold if issubclass(kind, MeetingEvent) else kind for name, kind in BY_NAME.items()}
+_read_as[SourceEventDecided.NAME] = Decided
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {name: msgspec.json.Decoder(kind) for name, kind in _read_as.items()}
 
 
@@ -92,7 +94,7 @@ def read(name: str, body: bytes) -> Event | None:
         old = msgspec.json.decode(body)
         while name in UPCASTERS:
             name, old = UPCASTERS[name](old)
-        return msgspec.convert(old, _read_as[name])
+        body = msgspec.json.encode(old)
     decoder = _decoders.get(name)
     event: Event | None = decoder.decode(body) if decoder is not None else None
     return event
@@ -145,7 +147,7 @@ class _Folding:
     def take(self, told: Told) -> None:
         """One event."""
         event = told.event
-        if isinstance(event, SourceEventDecided):
+        if isinstance(event, Decided):
             self._decisions.append(decision_journal.row(event, told.position))
             self._connections.read(event)
         elif isinstance(event, MeetingTold):
@@ -165,7 +167,8 @@ class _Folding:
         """What came of it."""
         return self._timelines.changes()._replace(
             contacts=self._contacts.changes(),
-            meetings=self._meetings.changes(),
+            meetings=self._meetings.rows(),
+            extended=self._meetings.reaches(),
             decisions=self._decisions,
             connections=self._connections.changes(),
             clocks=[clock for account in self._ticked if (clock := self._clocks[account]) is not None],
@@ -181,8 +184,8 @@ class _Folding:
             scene = self._scene(at, event.view)
             # After a purge nothing of it stands there, whatever its view was.
             before = None if event.purge else self._meetings.view(at.account, at.meeting)
-            self._timelines.show(at, before, scene, low, high)
-            self._meetings.shown(at, scene, high)
+            only = self._timelines.show(at, before, scene, low, high)
+            self._meetings.shown(at, scene, only, high)
         else:
             self._timelines.close(at)
             self._meetings.hidden(at)
@@ -205,7 +208,7 @@ class _Folding:
         return found
 
     def _scene(self, at: Moment, view: View) -> Scene:
-        return Scene(at.account, at.meeting, view, self._people, self._contacts)
+        return Scene(at, view, self._people, self._contacts)
 
     def _horizon(self, account: str, at: int) -> tuple[int, int]:
         clock = self._clocks[account]
@@ -222,17 +225,17 @@ class _Folding:
         low, high = self._horizon(account, ticked)
         # As the clock goes forward the span behind is laid out already; the first tick, or a longer past, has all to do.
         onward = former_low is not None and former_low <= low
-        for row in self._meetings.to_extend(account, high):
-            view = self._meetings.view(account, row.meeting)
-            if view is not None and row.series_to is not None:
-                at = Moment(account, row.meeting, position, event.recorded_at)
+        for meeting, series_to in self._meetings.to_extend(account, high):
+            view = self._meetings.view(account, meeting)
+            if view is not None:
+                at = Moment(account, meeting, position, event.recorded_at)
                 tokens: set[str] = set()
                 contacts: set[str] = set()
                 contact_timeline.add_named(view, tokens, contacts)
                 self._people.load(account, sorted(tokens))
                 self._contacts.load(account, sorted(contacts))
-                self._timelines.extend(at, self._scene(at, view), max(low, row.series_to) if onward else low, high, looks=not onward)
-                self._meetings.extended(row, view, high)
+                self._timelines.extend(at, self._scene(at, view), max(low, series_to) if onward else low, high, looks=not onward)
+                self._meetings.extended(account, meeting, high)
 
     # --- contacts
 
@@ -246,9 +249,11 @@ class _Folding:
         elif isinstance(event, ContactDeleted):
             self._contacts.deleted(event)
         elif isinstance(event, ContactErased):
+            # One scrub for both: what meetings and entries share they share after it.
+            scrub = Scrub(event.keys)
             self._people.erase(event.account, event.keys)
-            self._meetings.scrub(event.account, event.keys)
-            self._timelines.forget(event.account, self._contacts.erased(event), event.keys)
+            self._meetings.scrub(event.account, scrub)
+            self._timelines.forget(event.account, self._contacts.erased(event), scrub)
 
 
 def _concerns_entries(event: Event) -> bool:

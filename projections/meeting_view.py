@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from domain import layout, recurrence
 from domain.events import Exception_, Part, Shown, View
 from domain.layout import Laid
-from projections.contact_timeline import Associations, Faces, Moment, Organizer, Participant, Scene, fields, times, without
-from projections.views import MeetingRow, Views, stamp
+from projections.bodies import MeetingRow
+from projections.contact_timeline import Associations, Moment, Organizer, Participant, Scene, Scrub
+from projections.views import StoredMeeting, Views
 
 _FAR = 253_402_300_800_000
 """The end of the calendar (ms): year 10000."""
@@ -47,13 +48,6 @@ class Content(Struct, rename="camel"):
     rules: tuple[str, ...]
 
 
-class _Named(Struct, gc=False):
-    """Two fields of `Content`; a piece of JSON when encoded."""
-
-    people: tuple[str, ...]
-    contacts: tuple[str, ...]
-
-
 class Body(Struct, rename="camel"):
     """A meeting as readers get it. `content` is None where it stands in no timeline; `into` what it was found to be."""
 
@@ -64,90 +58,96 @@ class Body(Struct, rename="camel"):
     position: int
 
 
-_bodies = msgspec.json.Decoder(Body)
-
-
 class Meetings:
     """The meetings during a fold: those stored that the batch concerns, and over them what it made of them."""
 
     def __init__(self, views: Views) -> None:
         self._store = views
-        self._rows: dict[tuple[str, str], MeetingRow | None] = {}
+        self._stored: dict[tuple[str, str], StoredMeeting] = {}
         self._views: dict[tuple[str, str], View | None] = {}
-        self._changed: dict[tuple[str, str], None] = {}
+        self._rows: dict[tuple[str, str], MeetingRow] = {}
+        self._extended: dict[tuple[str, str], int | None] = {}
 
     def load(self, account: str, meetings: Iterable[str]) -> list[str]:
         """Look up these meetings; returns those that are stored and stand in timelines."""
-        wanted = list(dict.fromkeys(meetings))
-        stored = self._store.stored_meetings(account, wanted)
-        for meeting in wanted:
-            self._rows[account, meeting] = stored.get(meeting)
+        stored = self._store.stored_meetings(account, meetings)
+        for meeting, row in stored.items():
+            self._stored[account, meeting] = row
         return [meeting for meeting, row in stored.items() if row.view]
 
     def view(self, account: str, meeting: str) -> View | None:
         """The view recorded last, None if it stands in no timeline."""
         key = account, meeting
         if key not in self._views:
-            row = self._rows.get(key)
+            row = self._stored.get(key)
             self._views[key] = _views.decode(row.view) if row is not None and row.view else None
         return self._views[key]
 
-    def to_extend(self, account: str, before: int) -> list[MeetingRow]:
-        """Series laid out only up to before this time (ms), in the order of their ids."""
-        for row in self._store.series_to_extend(account, before):
-            self._rows.setdefault((account, row.meeting), row)
-        rows = [row for (of, _), row in self._rows.items() if of == account and row is not None]
-        return sorted(row for row in rows if row.series_to is not None and row.series_to < before)
+    def to_extend(self, account: str, before: int) -> list[tuple[str, int]]:
+        """Series laid out only up to before this time (ms), and how far, in the order of their ids."""
+        for stored in self._store.series_to_extend(account, before):
+            self._stored.setdefault((account, stored.meeting), stored)
+        reach = {meeting: row.series_to for (of, meeting), row in self._stored.items() if of == account}
+        reach.update((meeting, row.series_to) for (of, meeting), row in self._rows.items() if of == account)
+        reach.update((meeting, series_to) for (of, meeting), series_to in self._extended.items() if of == account)
+        return sorted((meeting, series_to) for meeting, series_to in reach.items() if series_to is not None and series_to < before)
 
-    def shown(self, at: Moment, scene: Scene, high: int) -> None:
-        """Its timelines show it so now, laid out up to `high` ms."""
+    def shown(self, at: Moment, scene: Scene, only: Laid | None, high: int) -> None:
+        """Its timelines show it so now, laid out up to `high` ms; `only` is its occurrence if it is no more than a single meeting."""
         view = scene.view
-        body = (
-            f'{{"meeting":"{at.meeting}","into":null,"content":{_content(scene)},'
-            f'"recordedAt":"{stamp(at.recorded_at)}","position":{at.position}}}'
-        ).encode()
+        part = view.parts[0] if view.parts else None
+        if only is not None:
+            _, slot, shown = only
+        else:
+            shown = _as_a_whole(part) if part is not None else _first_exception(view)
+            slot = layout.own_slot(shown)
+        common = scene.common(shown)
+        rules = _encode(part.rules).decode() if part is not None and part.rules else "[]"
+        contacts = _encode(shown.contacts).decode() if shown.contacts else "[]"
         reach = high if _goes_on(view, high) else None
-        self._put(MeetingRow(at.account, at.meeting, None, at.position, reach, _encode(view), body), view)
+        what = at.account, at.meeting, None, at.position, at.recorded_at, reach, _encode(view)
+        row = MeetingRow(*what, common, slot.start, slot.end, contacts, rules)
+        self._put(row, view)
 
     def hidden(self, at: Moment, into: str | None = None) -> None:
         """It stands in no timeline any more; `into` if it was found to be another."""
-        body = _encode(Body(at.meeting, into, None, stamp(at.recorded_at), at.position))
-        self._put(MeetingRow(at.account, at.meeting, into, at.position, None, b"", body), None)
+        self._put(MeetingRow(at.account, at.meeting, into, at.position, at.recorded_at), None)
 
-    def extended(self, row: MeetingRow, view: View, high: int) -> None:
+    def extended(self, account: str, meeting: str, high: int) -> None:
         """Its series is laid out up to `high` ms now."""
-        self._put(row._replace(series_to=high if _goes_on(view, high) else None), view)
+        view = self.view(account, meeting)
+        reach = high if view is not None and _goes_on(view, high) else None
+        key = account, meeting
+        row = self._rows.get(key)
+        if row is None:
+            self._extended[key] = reach
+        else:
+            self._rows[key] = row._replace(series_to=reach)
 
-    def scrub(self, account: str, keys: Iterable[str]) -> None:
-        """Name nobody of these keys any more in what this batch has written."""
-        erased = frozenset(keys)
-        for (of, meeting), row in self._rows.items():
-            if of == account and row is not None:
-                self._rows[of, meeting] = scrubbed(row, erased)
+    def scrub(self, account: str, scrub: Scrub) -> None:
+        """Name nobody of the scrub's keys any more in what this batch has written."""
+        for key, row in self._rows.items():
+            if key[0] == account and row.common is not None:
+                self._rows[key] = row._replace(common=scrub.common(row.common))
 
-    def changes(self) -> list[MeetingRow]:
-        """The rows that the batch changed, as they are now."""
-        return [row for key in self._changed if (row := self._rows[key]) is not None]
+    def rows(self) -> list[MeetingRow]:
+        """The rows that the batch made, as they are now."""
+        return list(self._rows.values())
+
+    def reaches(self) -> list[tuple[str, str, int | None]]:
+        """How far the series of other meetings are laid out now."""
+        return [(*key, reach) for key, reach in self._extended.items()]
 
     def _put(self, row: MeetingRow, view: View | None) -> None:
         key = row.account, row.meeting
         self._rows[key] = row
         self._views[key] = view
-        self._changed[key] = None
+        self._extended.pop(key, None)
 
 
-def _content(scene: Scene) -> str:
-    """The JSON of a `Content`, put together from what the entries are."""
-    view = scene.view
-    part = view.parts[0] if view.parts else None
-    shown = part.shown if part is not None else _first_exception(view)
-    slot = layout.own_slot(shown)
-    said = times(Laid(slot.start, slot, shown))
-    cancelled = part is not None and part.cancelled_from is not None and shown.status != "cancelled"
-    alike = scene.alike(replace(shown, status="cancelled") if cancelled else shown)
-    rules = _encode(part.rules).decode() if part is not None and part.rules else "[]"
-    named = fields(_Named(alike.people, shown.contacts))
-    return f'{{"title":{alike.title},"start":"{said.start}","end":"{said.end}",{alike.about},{named},{scene.frame},"rules":{rules}}}'
+def _as_a_whole(part: Part) -> Shown:
+    shown = part.shown
+    return replace(shown, status="cancelled") if part.cancelled_from is not None and shown.status != "cancelled" else shown
 
 
 def _first_exception(view: View) -> Shown:
@@ -173,13 +173,3 @@ def _part_goes_on(part: Part, high: int) -> bool:
     if any("COUNT=" not in rule.upper() and "UNTIL=" not in rule.upper() for rule in part.rules):
         return True
     return bool(recurrence.starts(layout.shape(part), high, _FAR))
-
-
-def scrubbed(row: MeetingRow, erased: frozenset[str]) -> MeetingRow:
-    """The row without the people of these keys in its body. Its view holds them sealed, by a key that is destroyed."""
-    body = _bodies.decode(row.body)
-    if body.content is None or erased.isdisjoint(body.content.people):
-        return row
-    left = without(Faces(body.content.organizer, body.content.participants, body.content.people), erased)
-    content = replace(body.content, organizer=left.organizer, participants=left.participants, people=left.keys)
-    return row._replace(body=_encode(replace(body, content=content)))

@@ -10,35 +10,15 @@ MS: milliseconds since 1970 UTC. Bodies are JSON, ready to be sent. A meeting's 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from domain.ports import EntryRow
-
-_EPOCH = datetime(1970, 1, 1)
-
-
-@lru_cache(maxsize=4096)
-def stamp(at: int) -> str:
-    """A time (MS) as bodies say when something happened or was recorded: RFC 3339, UTC, with milliseconds.
-
-    >>> stamp(1772442905001)
-    '2026-03-02T09:15:05.001Z'
-    """
-    return local(at).isoformat(timespec="milliseconds") + "Z"
+from domain.errors import Stop
+from projections.bodies import EntryRow, MeetingRow, Standing
+from projections.bodies import stamp as stamp
 
 
-def local(at: int) -> datetime:
-    """The instant (MS) as a UTC datetime without zone; what lies outside the calendar is its first or last day.
-
-    >>> local(0), local(10**15)
-    (datetime.datetime(1970, 1, 1, 0, 0), datetime.datetime(9999, 12, 31, 0, 0))
-    """
-    try:
-        return _EPOCH + timedelta(0, 0, 0, at)
-    except OverflowError:
-        return datetime(9999, 12, 31) if at > 0 else datetime(1, 1, 1)
+class OutOfDate(Stop):
+    """The stored read models are of another version of this program. They are made anew from the domain log: `rendezvous rebuild`."""
 
 
 class ContactRow(NamedTuple):
@@ -53,18 +33,12 @@ class ContactRow(NamedTuple):
     body: bytes
 
 
-class MeetingRow(NamedTuple):
-    """A meeting: `body` for readers (meeting_view.Body); `view` (a stored domain View as JSON, people sealed, b"" if it
-    stands in no timeline) and `series_to` (ms up to which its series is laid out, None if it is none or has ended before)
-    for the folds; `position` of the record that last changed its view; `into` if absorbed."""
+class StoredMeeting(NamedTuple):
+    """What folds need of a meeting: see `MeetingRow`."""
 
-    account: str
     meeting: str
-    into: str | None
-    position: int
     series_to: int | None
     view: bytes
-    body: bytes
 
 
 class DecisionRow(NamedTuple):
@@ -100,20 +74,24 @@ class ClockRow(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What folding a batch came to. `closed` are entries (account, contact, meeting, occurrence) whose current version ends at
-    `recorded_to` ms; `entries` new versions, in order; `purged` meetings (account, meeting) of which every version goes for
-    good; `scrubbed` (account, person key) people whom no row may name any more; `forgotten` contacts (account, contact) of
-    whom every version of every entry goes for good.
+    """What folding a batch came to. `closed` are stored versions (`Standing.id`) that end at so many ms; `entries` new versions, in
+    order; `left` entries (account, contact, meeting, occurrence) that stood in their timeline before or for a moment, and do no
+    more, to be told to live readers; `purged` meetings (account, meeting) of which every version goes for good; `scrubbed` (account,
+    person key) people whom no row may name any more; `forgotten` contacts (account, contact) of whom every version of every entry
+    goes for good; `extended` meetings (account, meeting) whose series is laid out up to so many ms now.
 
     Purged, scrubbed and forgotten speak of what was stored before; then the rows here, which are without it already, are
-    written. Of contacts, meetings, connections and clocks each is here once at most, as it is at the end."""
+    written. A store tells live readers by itself of current entries that it purges or forgets, unless they stand here again.
+    Of contacts, meetings, connections and clocks each is here once at most, as it is at the end."""
 
     entries: Sequence[EntryRow] = ()
-    closed: Sequence[tuple[str, str, str, int, int]] = ()
+    closed: Sequence[tuple[int, int]] = ()
+    left: Sequence[tuple[str, str, str, int]] = ()
     purged: Sequence[tuple[str, str]] = ()
     scrubbed: Sequence[tuple[str, str]] = ()
     contacts: Sequence[ContactRow] = ()
     meetings: Sequence[MeetingRow] = ()
+    extended: Sequence[tuple[str, str, int | None]] = ()
     decisions: Sequence[DecisionRow] = ()
     connections: Sequence[ConnectionRow] = ()
     clocks: Sequence[ClockRow] = ()
@@ -165,16 +143,19 @@ class Views(Protocol):
         """Write all of it and the position (with the recording time (ms) of the event there) in one transaction. Raises
         `errors.Conflict`, with nothing written, if the position is not ahead."""
 
-    def current(self, account: str, meetings: Iterable[str]) -> list[EntryRow]:
-        """The current entries of these meetings (bodies included), in no order."""
+    def current(self, account: str, meetings: Iterable[str]) -> list[Standing]:
+        """The current entries of these meetings, in no order."""
 
-    def entries_of_contact(self, account: str, contact: str) -> list[EntryRow]:
+    def entries_of_contact(self, account: str, contact: str) -> list[Standing]:
         """All current entries of a contact (for a merge)."""
 
-    def stored_meetings(self, account: str, meetings: Iterable[str]) -> dict[str, MeetingRow]:
-        """These meetings' rows."""
+    def versions(self, account: str, ids: Iterable[int]) -> dict[int, EntryRow]:
+        """The stored versions of these ids, whole."""
 
-    def series_to_extend(self, account: str, before: int) -> list[MeetingRow]:
+    def stored_meetings(self, account: str, meetings: Iterable[str]) -> dict[str, StoredMeeting]:
+        """These meetings, as folds need them."""
+
+    def series_to_extend(self, account: str, before: int) -> list[StoredMeeting]:
         """Series laid out only up to before this time (ms)."""
 
     def meetings_with(self, account: str, key: str) -> list[str]:
@@ -242,3 +223,26 @@ class Views(Protocol):
     def rows(self) -> Iterable[tuple[object, ...]]:
         """Every row of every read model in a fixed order, without what depends on when it was written: for comparing a rebuilt
         set with the live one."""
+
+
+def listed(row: EntryRow) -> tuple[object, ...]:
+    """A version of an entry as `Views.rows` has it."""
+    common = row.common
+    return (
+        "entry",
+        *row.full,
+        row.start,
+        row.end,
+        common.status,
+        row.version,
+        common.position,
+        common.recorded_from,
+        row.recorded_to,
+        " ".join(common.people),
+        row.body,
+    )
+
+
+def listed_meeting(row: MeetingRow) -> tuple[object, ...]:
+    """A meeting as `Views.rows` has it."""
+    return "meeting", row.account, row.meeting, row.into, row.position, row.series_to, row.view, row.body

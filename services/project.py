@@ -6,6 +6,10 @@ know. What was folded before stays readable.
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import msgspec
 import structlog
 
@@ -48,8 +52,9 @@ class Project:
         return len(records)
 
     def _apply(self, records: list[DomainRecord]) -> None:
-        changes = fold(records, self._views, self._vault.open)
-        self._views.apply(changes, records[-1].position, _recorded.decode(records[-1].body).recorded_at)
+        with _uncollected():
+            changes = fold(records, self._views, self._vault.open)
+            self._views.apply(changes, records[-1].position, _recorded.decode(records[-1].body).recorded_at)
 
     def _one_by_one(self, records: list[DomainRecord]) -> None:
         for record in records:
@@ -57,3 +62,15 @@ class Project:
                 self._apply([record])
             except Exception as error:  # whatever it is, the answer is the same: stop here and say where
                 raise ProjectionFailed("views", record.position, f"{record.name}: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    # What a batch makes lives until it is written: a tenth of its time the collector would walk through all of it and find nothing.
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

@@ -19,7 +19,8 @@ import msgspec
 
 from domain.errors import BadInput, NotFound
 from domain.ports import Store, Vault
-from projections.views import Change, ContactRow, DecisionRow, EntryHit, MeetingRow, Page, Views, stamp
+from projections.bodies import MeetingRow, stamp
+from projections.views import Change, ContactRow, DecisionRow, EntryHit, Page, Views
 from services.history import history
 
 MOST = 1000
@@ -64,15 +65,6 @@ class _LastRead(msgspec.Struct, rename="camel"):
     last_read: str | None = None
 
 
-class _Content(msgspec.Struct):
-    contacts: tuple[str, ...] = ()
-
-
-class _Meeting(msgspec.Struct):
-    content: _Content | None = None
-
-
-_meeting = msgspec.json.Decoder(_Meeting)
 _last_read = msgspec.json.Decoder(_LastRead)
 _places = msgspec.json.Decoder(tuple[int, str, bool, bool])
 
@@ -189,8 +181,7 @@ class Reading:
 
     def _stands(self, row: MeetingRow) -> bool:
         """Is it in some contact's timeline? A meeting of colleagues has a view too, and its content is nobody's to read."""
-        content = _meeting.decode(row.body).content
-        return content is not None and bool(content.contacts or self._views.current(row.account, [row.meeting]))
+        return row.common is not None and (row.contacts != "[]" or bool(self._views.current(row.account, [row.meeting])))
 
     def history(self, account: str, meeting: str) -> bytes:
         """A meeting's domain events (services.history.History). Raises `NotFound`."""

@@ -1,19 +1,22 @@
 """Build the read models anew beside the live ones, compare them row for row, switch in one step.
 
-The live ones are folded to the same position first, so that the two must be equal. The switch is one rename; readers open the
+The live ones are folded to the same position first, so that the two must be equal; those that another version of this program left
+are not read at all. The switch is one rename; readers open the
 new file with their next question.
 """
 
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from projections.views import Views
+from projections.views import OutOfDate, Views
 
 if TYPE_CHECKING:
+    from services.project import Project
     from services.wiring import Installation
 
 
@@ -33,22 +36,24 @@ def rebuild(parts: Installation, switch: bool = True, show: bool = False) -> Reb
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    live = parts.project()
-    while live.step():
+    live = _live(parts)
+    while live is not None and live.step():
         pass
     beside = parts.views_beside()
     anew = parts.project(beside)
     events = 0
     columns = (TextColumn("folding anew"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not show, transient=True) as progress:
-        task = progress.add_task("", total=parts.views.position())
+        task = progress.add_task("", total=parts.domain_log.end())
         while moved := anew.step():
             events += moved
             progress.update(task, completed=beside.position())
-    while live.step():  # what was decided while we folded
+    while live is not None and live.step():  # what was decided while we folded
         pass
     while moved := anew.step():
         events += moved
+    if live is None:
+        return _anew(parts, beside, events, switch)
     rows, different = compare(parts.views, beside)
     if switch:
         parts.views.switch_to(parts.rebuilt_file, beside)
@@ -58,6 +63,33 @@ def rebuild(parts: Installation, switch: bool = True, show: bool = False) -> Reb
     if switch:
         sentence += "; the new ones are live"
     return Rebuilt(events, rows, not different, switch, different, sentence)
+
+
+def _live(parts: Installation) -> Project | None:
+    """What folds into the live read models; None if they are of another version of this program."""
+    try:
+        return parts.project(parts.views)
+    except OutOfDate:
+        return None
+
+
+def _anew(parts: Installation, beside: Beside, events: int, switch: bool) -> Rebuilt:
+    """The end of a rebuild that has nothing to compare with."""
+    rows = sum(count for what, count in beside.counts().items() if what != "entries")  # which are versions
+    beside.close()
+    if switch:
+        for suffix in ("-wal", "-shm"):
+            Path(f"{parts.views_file}{suffix}").unlink(missing_ok=True)
+        parts.rebuilt_file.replace(parts.views_file)
+    sentence = f"{rows:,} rows; the live ones are of another version and were not compared" + ("; the new ones are live" if switch else "")
+    return Rebuilt(events, rows, True, switch, [], sentence)
+
+
+class Beside(Views, Protocol):
+    """Read models in a file of their own."""
+
+    def close(self) -> None:
+        """Close it."""
 
 
 def compare(a: Views, b: Views, most: int = 10) -> tuple[int, list[str]]:

@@ -11,10 +11,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from domain.errors import Conflict
-from domain.ports import EntryRow
-from projections import contact_timeline, contacts, meeting_view
-from projections.contact_timeline import departed, name
-from projections.views import Change, Changes, ClockRow, ConnectionRow, ContactRow, DecisionRow, EntryHit, MeetingRow, Page
+from projections import contacts
+from projections.bodies import EntryRow, MeetingRow, Standing, name
+from projections.contact_timeline import Scrub, still_gone
+from projections.views import (
+    Change,
+    Changes,
+    ClockRow,
+    ConnectionRow,
+    ContactRow,
+    DecisionRow,
+    EntryHit,
+    Page,
+    StoredMeeting,
+    listed,
+    listed_meeting,
+)
 
 _Full = tuple[str, str, str, int]
 
@@ -28,16 +40,17 @@ class _Left(NamedTuple):
     occurrence: int
     position: int
 
+    @property
+    def full(self) -> _Full:
+        """As of a row."""
+        return self[:4]
+
 
 class _Calendar(Struct):
     calendar: str | None = None
 
 
 _calendar = msgspec.json.Decoder(_Calendar)
-
-
-def _full(row: EntryRow | _Left) -> _Full:
-    return row.account, row.contact, row.meeting, row.occurrence
 
 
 class MemoryViews:
@@ -68,43 +81,50 @@ class MemoryViews:
             if position <= self._position:
                 raise Conflict(f"position {position} is not ahead of {self._position}")
             removed = self._remove(set(changes.purged), set(changes.forgotten))
-            for account, key in changes.scrubbed:
-                self._scrub(account, key)
+            for account in dict.fromkeys(account for account, _ in changes.scrubbed):
+                self._scrub(account, Scrub(key for of, key in changes.scrubbed if of == account))
             self._write_entries(changes, removed, position)
             self._contacts.update({(row.account, row.contact): row for row in changes.contacts})
             self._meetings.update({(row.account, row.meeting): row for row in changes.meetings})
+            for account, meeting, series_to in changes.extended:
+                self._meetings[account, meeting] = self._meetings[account, meeting]._replace(series_to=series_to)
             self._decisions.update({row.position: row for row in changes.decisions})
             self._connections.update({(row.account, row.user): row for row in changes.connections})
             self._clocks.update({row.account: row for row in changes.clocks})
             self._position, self._recorded_at = position, max(self._recorded_at, recorded_at)
 
-    def current(self, account: str, meetings: Iterable[str]) -> list[EntryRow]:
+    def current(self, account: str, meetings: Iterable[str]) -> list[Standing]:
         """As promised."""
         with self._lock:
-            found = [self._told[id_] for meeting in set(meetings) for id_ in self._current.get((account, meeting), {}).values()]
-            return [row for row in found if isinstance(row, EntryRow)]
+            found = [id_ for meeting in set(meetings) for id_ in self._current.get((account, meeting), {}).values()]
+            return [_standing(id_, self._row(id_)) for id_ in found]
 
-    def entries_of_contact(self, account: str, contact: str) -> list[EntryRow]:
+    def entries_of_contact(self, account: str, contact: str) -> list[Standing]:
         """As promised."""
         with self._lock:
-            return [row for row in self._versions_of(account, contact) if row.recorded_to is None]
+            return [_standing(id_, row) for id_, row in self._versions_of(account, contact) if row.recorded_to is None]
 
-    def stored_meetings(self, account: str, meetings: Iterable[str]) -> dict[str, MeetingRow]:
+    def versions(self, account: str, ids: Iterable[int]) -> dict[int, EntryRow]:
         """As promised."""
         with self._lock:
-            return {meeting: row for meeting in meetings if (row := self._meetings.get((account, meeting))) is not None}
+            return {id_: self._row(id_) for id_ in ids}
 
-    def series_to_extend(self, account: str, before: int) -> list[MeetingRow]:
+    def stored_meetings(self, account: str, meetings: Iterable[str]) -> dict[str, StoredMeeting]:
+        """As promised."""
+        with self._lock:
+            return {meeting: _stored(row) for meeting in meetings if (row := self._meetings.get((account, meeting))) is not None}
+
+    def series_to_extend(self, account: str, before: int) -> list[StoredMeeting]:
         """As promised."""
         with self._lock:
             rows = [row for row in self._meetings.values() if row.account == account]
-            return [row for row in rows if row.series_to is not None and row.series_to < before]
+            return [_stored(row) for row in rows if row.series_to is not None and row.series_to < before]
 
     def meetings_with(self, account: str, key: str) -> list[str]:
         """As promised."""
         with self._lock:
-            rows = [row for row in self._told.values() if isinstance(row, EntryRow) and row.account == account and row.recorded_to is None]
-            found = {row.meeting for row in rows if key in row.people}
+            rows = [row for row in self._told.values() if isinstance(row, EntryRow) and row.recorded_to is None]
+            found = {row.common.meeting for row in rows if row.common.account == account and key in row.common.people}
             found.update(row.meeting for row in self._meetings.values() if row.account == account and key.encode() in row.view)
             return sorted(found)
 
@@ -155,8 +175,8 @@ class MemoryViews:
     def entries(self, account: str, contact: str, page: Page) -> list[EntryHit]:
         """As promised."""
         with self._lock:
-            found = [row for row in self._versions_of(account, contact) if _holds(row, page) and _fits(row, page)]
-        hits = sorted((EntryHit(row.start, name(row.meeting, row.occurrence), row.body) for row in found), reverse=page.newest_first)
+            found = [row for _, row in self._versions_of(account, contact) if _holds(row, page) and _fits(row, page)]
+        hits = sorted((EntryHit(row.start, name(row.common.meeting, row.occurrence), row.body) for row in found), reverse=page.newest_first)
         if page.after is not None:
             hits = [hit for hit in hits if (hit[:2] < page.after if page.newest_first else hit[:2] > page.after)]
         return hits[: page.limit]
@@ -194,9 +214,9 @@ class MemoryViews:
     def changes(self, account: str, contact: str | None, after: int, limit: int) -> list[Change]:
         """As promised."""
         with self._lock:
-            rows = [(id_, row) for id_, row in sorted(self._told.items()) if id_ > after and row.account == account]
+            rows = [(id_, row) for id_, row in sorted(self._told.items()) if id_ > after and row.full[0] == account]
         wanted = [(id_, row) for id_, row in rows if contact in (None, row.contact)]
-        return [Change(id_, *_full(row), row.position, row.body if isinstance(row, EntryRow) else b"") for id_, row in wanted[:limit]]
+        return [_change(id_, row) for id_, row in wanted[:limit]]
 
     def counts(self) -> dict[str, int]:
         """As promised: `entries` are current, `versions` those and former ones."""
@@ -216,8 +236,8 @@ class MemoryViews:
         with self._lock:
             versions = [row for row in self._told.values() if isinstance(row, EntryRow)]
             found: list[tuple[object, ...]] = [("contact", *row) for _, row in sorted(self._contacts.items())]
-            found += [("meeting", *row) for _, row in sorted(self._meetings.items())]
-            found += [_listed(row) for row in sorted(versions, key=lambda row: (*_full(row), row.position, row.version))]
+            found += [listed_meeting(row) for _, row in sorted(self._meetings.items())]
+            found += [listed(row) for row in sorted(versions, key=lambda row: (*row.full, row.common.position, row.version))]
             found += [("decision", row.account, row.position, *row[2:]) for _, row in sorted(self._decisions.items())]
             found += [("connection", *row) for _, row in sorted(self._connections.items())]
             found += [("clock", *row) for _, row in sorted(self._clocks.items())]
@@ -225,14 +245,19 @@ class MemoryViews:
 
     # --- writing
 
-    def _versions_of(self, account: str, contact: str) -> list[EntryRow]:
-        told = [self._told[id_] for id_ in self._timelines.get((account, contact), ())]
-        return [row for row in told if isinstance(row, EntryRow)]
+    def _row(self, id_: int) -> EntryRow:
+        row = self._told[id_]
+        assert isinstance(row, EntryRow)  # ids of versions are asked for, not of leavings
+        return row
+
+    def _versions_of(self, account: str, contact: str) -> list[tuple[int, EntryRow]]:
+        told = [(id_, self._told[id_]) for id_ in self._timelines.get((account, contact), ())]
+        return [(id_, row) for id_, row in told if isinstance(row, EntryRow)]
 
     def _tell(self, row: EntryRow | _Left) -> int:
         self._last_id += 1
         self._told[self._last_id] = row
-        self._timelines.setdefault((row.account, row.contact), {})[self._last_id] = None
+        self._timelines.setdefault(row.full[:2], {})[self._last_id] = None
         return self._last_id
 
     def _remove(self, purged: set[tuple[str, str]], forgotten: set[tuple[str, str]]) -> list[_Full]:
@@ -241,45 +266,45 @@ class MemoryViews:
         found = [
             (id_, row)
             for id_, row in self._told.items()
-            if isinstance(row, EntryRow) and ((row.account, row.meeting) in purged or (row.account, row.contact) in forgotten)
+            if isinstance(row, EntryRow) and ((row.full[0], row.full[2]) in purged or row.full[:2] in forgotten)
         ]
         for id_, row in found:
             del self._told[id_]
-            del self._timelines[row.account, row.contact][id_]
-            self._current.get((row.account, row.meeting), {}).pop(_full(row), None)
-        return [_full(row) for _, row in found if row.recorded_to is None]
+            del self._timelines[row.full[:2]][id_]
+            self._current.get((row.common.account, row.common.meeting), {}).pop(row.full, None)
+        return [row.full for _, row in found if row.recorded_to is None]
 
-    def _scrub(self, account: str, key: str) -> None:
-        erased = frozenset([key])
+    def _scrub(self, account: str, scrub: Scrub) -> None:
         for id_, row in self._told.items():
-            if isinstance(row, EntryRow) and row.account == account and key in row.people:
-                self._told[id_] = contact_timeline.scrubbed(row, erased)
+            if isinstance(row, EntryRow) and row.common.account == account and (clean := scrub.row(row)) is not row:
+                self._told[id_] = clean
                 self._last_id += 1
                 self._touched[account, row.contact] = self._last_id
-        self._meetings = {at: meeting_view.scrubbed(row, erased) if at[0] == account else row for at, row in self._meetings.items()}
+        for at, meeting in self._meetings.items():
+            if at[0] == account and meeting.common is not None:
+                self._meetings[at] = meeting._replace(common=scrub.common(meeting.common))
         for at, contact in self._contacts.items():
-            if at[0] == account and contact.key == key:
+            if at[0] == account and contact.key in scrub.erased:
                 self._contacts[at] = contacts.scrubbed(contact)
 
     def _write_entries(self, changes: Changes, removed: list[_Full], position: int) -> None:
-        for account, contact, meeting, occurrence, recorded_to in changes.closed:
-            id_ = self._current.get((account, meeting), {}).pop((account, contact, meeting, occurrence), None)
-            if id_ is not None:
-                row = self._told[id_]
-                assert isinstance(row, EntryRow)
+        for id_, recorded_to in changes.closed:
+            row = self._told.get(id_)
+            if isinstance(row, EntryRow):  # else it was purged or forgotten just now
                 self._told[id_] = replace(row, recorded_to=recorded_to)
+                self._current[row.common.account, row.common.meeting].pop(row.full, None)
         for row in changes.entries:
             id_ = self._tell(row)
             if row.recorded_to is None:
-                self._current.setdefault((row.account, row.meeting), {})[_full(row)] = id_
-        for left in departed(changes, removed):
+                self._current.setdefault((row.common.account, row.common.meeting), {})[row.full] = id_
+        for left in still_gone(removed, changes):
             self._tell(_Left(*left, position))
 
 
 def _holds(row: EntryRow, page: Page) -> bool:
     if page.as_of is None:
         return row.recorded_to is None
-    return row.recorded_from <= page.as_of and (row.recorded_to is None or page.as_of < row.recorded_to)
+    return row.common.recorded_from <= page.as_of and (row.recorded_to is None or page.as_of < row.recorded_to)
 
 
 def _fits(row: EntryRow, page: Page) -> bool:
@@ -287,21 +312,18 @@ def _fits(row: EntryRow, page: Page) -> bool:
     return (
         (page.low is None or row.end > page.low or row.start >= page.low)
         and (page.high is None or row.start < page.high)
-        and (not page.status or row.status in page.status)
+        and (not page.status or row.common.status in page.status)
     )
 
 
-def _listed(row: EntryRow) -> tuple[object, ...]:
-    return (
-        "entry",
-        *_full(row),
-        row.start,
-        row.end,
-        row.status,
-        row.version,
-        row.position,
-        row.recorded_from,
-        row.recorded_to,
-        " ".join(row.people),
-        row.body,
-    )
+def _standing(id_: int, row: EntryRow) -> Standing:
+    return Standing(id_, row.contact, row.common.meeting, row.occurrence, row.start, row.version)
+
+
+def _stored(row: MeetingRow) -> StoredMeeting:
+    return StoredMeeting(row.meeting, row.series_to, row.view)
+
+
+def _change(id_: int, row: EntryRow | _Left) -> Change:
+    position, body = (row.common.position, row.body) if isinstance(row, EntryRow) else (row.position, b"")
+    return Change(id_, *row.full, position, body)

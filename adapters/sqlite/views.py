@@ -11,17 +11,44 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from adapters.sqlite.connect import Connections, connect, in_our_words
-from adapters.sqlite.view_writer import CLEAN, COLUMNS, SCHEMA, TO_TRUNCATE, TO_VACUUM, Writer, decided, entry, marks
+from adapters.sqlite.view_pages import Paging
+from adapters.sqlite.view_writer import (
+    CLEAN,
+    COMMON,
+    FOREVER,
+    FORM,
+    SCHEMA,
+    TO_TRUNCATE,
+    TO_VACUUM,
+    VERSION,
+    Writer,
+    common,
+    decided,
+    entry,
+    marks,
+)
 from domain.errors import TryAgain
-from domain.ports import EntryRow
-from projections.views import Change, Changes, ClockRow, ConnectionRow, ContactRow, DecisionRow, EntryHit, MeetingRow, Page
+from projections.bodies import Common, EntryRow, MeetingRow, Pieces, Standing, said
+from projections.views import (
+    Change,
+    Changes,
+    ClockRow,
+    ConnectionRow,
+    ContactRow,
+    DecisionRow,
+    EntryHit,
+    OutOfDate,
+    Page,
+    StoredMeeting,
+    listed,
+    listed_meeting,
+)
 
 _TUNING = (
     # What is deleted or replaced is overwritten, not only forgotten.
@@ -38,9 +65,16 @@ _REST = 10
 
 # All statements are put together from constants such as these; what is asked for is always a parameter.
 _ACCOUNT = "(SELECT id FROM accounts WHERE account = ?)"
-_MEETING = "SELECT m.meeting, m.into_, m.position, m.series_to, m.view, m.body FROM"
+_STORED = "SELECT m.meeting, m.series_to, m.view FROM"
+_MEETING = 'm.meeting, m.into_, m.position, m.recorded_at, m.series_to, m.view, m.start, m."end", m.contacts, m.rules'
+_COMMONS = f"(SELECT c.id, {COMMON} FROM commons c JOIN meetings of ON of.id = c.meeting JOIN accounts a ON a.id = of.account)"  # noqa: S608 - constants only
+_SAID = "c.id, c.name, c.position, c.recorded_from, c.times, c.series, c.title, c.about, c.frame"
 _CONTACT = f"SELECT contact, key, state, into_, body FROM contacts WHERE account = {_ACCOUNT}"  # noqa: S608 - constants only
-_JOINED = "versions v JOIN timelines t ON t.id = v.timeline JOIN meetings m ON m.id = v.meeting"
+_WHOLE = (
+    f"SELECT c.id, {COMMON}, v.id, {VERSION} FROM versions v JOIN timelines t ON t.id = v.timeline JOIN commons c ON c.id = v.common "  # noqa: S608 - constants only
+    "JOIN accounts a ON a.id = t.account"
+)
+_STANDING = "SELECT v.id, t.contact, m.meeting, v.occurrence, v.start, v.version FROM"
 # CROSS JOIN: in this order, from the few meetings asked for.
 _MARKED = "json_each(?) j CROSS JOIN meetings m ON m.mark = j.value"
 # A plus before a column keeps SQLite from choosing an index for the order of the answer rather than for finding it.
@@ -52,7 +86,7 @@ class SqliteViews:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = Connections(path, SCHEMA, _TUNING)
+        self._file = _opened(path)
         self._writer = Writer()
         self._mine = threading.local()
         self._vacuum_after = 0.0
@@ -77,40 +111,50 @@ class SqliteViews:
         if unclean:
             self._clean(unclean)
 
-    def current(self, account: str, meetings: Iterable[str]) -> list[EntryRow]:
+    def current(self, account: str, meetings: Iterable[str]) -> list[Standing]:
         """As promised."""
         statement = (
-            f"SELECT {COLUMNS} FROM {_MARKED} CROSS JOIN versions v ON v.meeting = m.id "  # noqa: S608 - constants only
-            f"JOIN timelines t ON t.id = v.timeline WHERE m.account = {_ACCOUNT} AND v.recorded_to IS NULL AND v.body IS NOT NULL"
+            f"{_STANDING} {_MARKED} CROSS JOIN commons c ON c.meeting = m.id CROSS JOIN versions v ON v.id BETWEEN c.first AND c.last "
+            f"JOIN timelines t ON t.id = v.timeline WHERE m.account = {_ACCOUNT} AND v.common = c.id AND v.recorded_to = ?"
         )
         wanted = set(meetings)
-        return [row for row in self._entries(account, statement, (marks(account, wanted), account)) if row.meeting in wanted]
+        rows = self._rows(statement, (marks(account, wanted), account, FOREVER))
+        return [row for row in map(Standing._make, rows) if row.meeting in wanted]
 
-    def entries_of_contact(self, account: str, contact: str) -> list[EntryRow]:
+    def entries_of_contact(self, account: str, contact: str) -> list[Standing]:
         """As promised."""
-        where = f"t.account = {_ACCOUNT} AND t.contact = ? AND v.recorded_to IS NULL"
-        return self._entries(account, f"SELECT {COLUMNS} FROM {_JOINED} WHERE {where}", (account, contact))  # noqa: S608 - constants only
+        statement = (
+            f"{_STANDING} timelines t JOIN versions v ON v.timeline = t.id AND v.recorded_to = ? JOIN commons c ON c.id = v.common "
+            f"JOIN meetings m ON m.id = c.meeting WHERE t.account = {_ACCOUNT} AND t.contact = ?"
+        )
+        return list(map(Standing._make, self._rows(statement, (FOREVER, account, contact))))
 
-    def stored_meetings(self, account: str, meetings: Iterable[str]) -> dict[str, MeetingRow]:
+    def versions(self, account: str, ids: Iterable[int]) -> dict[int, EntryRow]:
+        """As promised."""
+        statement = f"{_WHOLE} WHERE v.id IN (SELECT value FROM json_each(?)) AND a.account = ?"  # noqa: S608 - constants only
+        return dict(_whole(self._rows(statement, (_json(list(ids)).decode(), account))))
+
+    def stored_meetings(self, account: str, meetings: Iterable[str]) -> dict[str, StoredMeeting]:
         """As promised."""
         wanted = set(meetings)
-        statement = f"{_MEETING} {_MARKED} WHERE m.account = {_ACCOUNT} AND m.position IS NOT NULL"
+        statement = f"{_STORED} {_MARKED} WHERE m.account = {_ACCOUNT} AND m.position IS NOT NULL"
         rows = self._rows(statement, (marks(account, wanted), account))
-        return {row[0]: MeetingRow(account, *row) for row in rows if row[0] in wanted}
+        return {row[0]: StoredMeeting._make(row) for row in rows if row[0] in wanted}
 
-    def series_to_extend(self, account: str, before: int) -> list[MeetingRow]:
+    def series_to_extend(self, account: str, before: int) -> list[StoredMeeting]:
         """As promised."""
-        statement = f"{_MEETING} meetings m WHERE m.account = {_ACCOUNT} AND m.series_to < ?"
-        return [MeetingRow(account, *row) for row in self._rows(statement, (account, before))]
+        statement = f"{_STORED} meetings m WHERE m.account = {_ACCOUNT} AND m.series_to < ?"
+        return list(map(StoredMeeting._make, self._rows(statement, (account, before))))
 
     def meetings_with(self, account: str, key: str) -> list[str]:
-        """As promised. Looks at every entry of the account: people are named by no index, as only erasing asks for them."""
+        """As promised. Looks at all that is said: people are named by no index, as only erasing asks for them."""
         in_entries = (
-            "SELECT m.meeting FROM timelines t CROSS JOIN versions v ON v.timeline = t.id JOIN meetings m ON m.id = v.meeting "  # noqa: S608 - constants only
-            f"WHERE t.account = {_ACCOUNT} AND v.recorded_to IS NULL AND instr(v.people, ?)"
+            f"SELECT m.meeting FROM commons c JOIN meetings m ON m.id = c.meeting WHERE m.account = {_ACCOUNT} AND instr(c.people, ?) "  # noqa: S608 - constants only
+            "AND EXISTS (SELECT 1 FROM versions v WHERE v.id BETWEEN c.first AND c.last AND v.common = c.id AND v.recorded_to = ?)"
         )
         in_views = f"SELECT m.meeting FROM meetings m WHERE m.account = {_ACCOUNT} AND instr(m.view, CAST(? AS BLOB))"  # noqa: S608 - constants only
-        return [row[0] for row in self._rows(f"{in_entries} UNION {in_views} ORDER BY 1", (account, key, account, key))]
+        rows = self._rows(f"{in_entries} UNION {in_views} ORDER BY 1", (account, key, FOREVER, account, key))
+        return [row[0] for row in rows]
 
     def stored_contacts(self, account: str, contacts: Iterable[str]) -> dict[str, ContactRow]:
         """As promised."""
@@ -155,7 +199,7 @@ class SqliteViews:
         for suffix in ("-wal", "-shm"):
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
         rebuilt.replace(self._path)
-        self._file = Connections(self._path, SCHEMA, _TUNING)
+        self._file = _opened(self._path)
         self._writer = Writer()
         self._mine = threading.local()
 
@@ -178,28 +222,31 @@ class SqliteViews:
         timeline = self._rows(f"SELECT id, longest FROM timelines WHERE account = {_ACCOUNT} AND contact = ?", (account, contact))  # noqa: S608 - constants only
         if not timeline:
             return []
-        statement = _page(
-            page.low is not None,
-            page.high is not None,
-            len(page.status),
-            page.as_of is not None,
-            page.after is not None,
-            page.newest_first,
-        )
-        return list(map(EntryHit._make, self._rows(statement, _parameters(page, *timeline[0]))))
+        id_, longest = timeline[0]
+
+        def say(commons: Iterable[int]) -> dict[int, Pieces]:
+            return self._said(account, contact, commons)
+
+        paging = Paging(self._rows, say, id_, longest, page)
+        found, told = paging.found(), paging.said
+        if unknown := {row[4] for row in found} - told.keys():
+            told.update(say(unknown))
+        # As names are made by `name`, without the call: there are fifty on a page.
+        return [
+            EntryHit(start, f"{(of := told[common_]).meeting}:{occurrence}", of.entry(occurrence, start, end, version))
+            for start, occurrence, end, version, common_ in found
+        ]
 
     def entry_version(self, account: str, contact: str) -> int:
         """As promised."""
-        statement = (
-            "SELECT max(touched, coalesce((SELECT max(id) FROM versions WHERE timeline = timelines.id), 0)) "  # noqa: S608 - constants only
-            f"FROM timelines WHERE account = {_ACCOUNT} AND contact = ?"
-        )
-        rows = self._rows(statement, (account, contact))
+        rows = self._rows(f"SELECT touched FROM timelines WHERE account = {_ACCOUNT} AND contact = ?", (account, contact))  # noqa: S608 - constants only
         return int(rows[0][0]) if rows else 0
 
     def meeting(self, account: str, meeting: str) -> MeetingRow | None:
         """As promised."""
-        return self.stored_meetings(account, (meeting,)).get(meeting)
+        statement = f"SELECT {_MEETING}, c.* FROM {_MARKED} LEFT JOIN {_COMMONS} c ON c.id = m.common WHERE m.account = {_ACCOUNT}"  # noqa: S608 - constants only
+        rows = self._rows(f"{statement} AND m.position IS NOT NULL", (marks(account, (meeting,)), account))
+        return next((_meeting(account, row) for row in rows if row[0] == meeting), None)
 
     def decisions(
         self,
@@ -231,24 +278,31 @@ class SqliteViews:
 
     def changes(self, account: str, contact: str | None, after: int, limit: int) -> list[Change]:
         """As promised."""
-        statement = f"SELECT v.id, t.contact, m.meeting, v.occurrence, v.position, coalesce(v.body, x'') FROM {_JOINED} "  # noqa: S608 - constants only
-        parameters: tuple[object, ...]
+        asked: tuple[object, ...]
         if contact is None:
-            statement += f"WHERE v.id > ? AND +t.account = {_ACCOUNT}"
-            parameters = (after, account, limit)
+            where, asked = f"{{0}}.id > ? AND +t.account = {_ACCOUNT}", (after, account, limit)
+        elif self.entry_version(account, contact) <= after:
+            return []
         else:
-            statement += f"WHERE v.timeline = (SELECT id FROM timelines WHERE account = {_ACCOUNT} AND contact = ?) AND v.id > ?"  # noqa: S608 - constants only
-            parameters = (account, contact, after, limit)
-        statement += " ORDER BY v.id LIMIT ?"
-        return [Change(row[0], account, *row[1:]) for row in self._rows(statement, parameters)]
+            where = f"{{0}}.timeline = (SELECT id FROM timelines WHERE account = {_ACCOUNT} AND contact = ?) AND {{0}}.id > ?"  # noqa: S608 - constants only
+            asked = account, contact, after, limit
+        told = self._rows(f"{_WHOLE} WHERE {where.format('v')} ORDER BY v.id LIMIT ?", asked)
+        found = [Change(id_, *row.full, row.common.position, row.body) for id_, row in _whole(told)]
+        left = self._rows(
+            "SELECT l.id, t.contact, m.meeting, l.occurrence, l.position FROM leavings l JOIN timelines t ON t.id = l.timeline "  # noqa: S608 - constants only
+            f"JOIN meetings m ON m.id = l.meeting WHERE {where.format('l')} ORDER BY l.id LIMIT ?",
+            asked,
+        )
+        found += [Change(id_, account, of, meeting, occurrence, position, b"") for id_, of, meeting, occurrence, position in left]
+        return sorted(found)[:limit]
 
     def counts(self) -> dict[str, int]:
         """As promised: `entries` are current, `versions` those and former ones."""
         asked = {
             "contacts": "contacts",
             "meetings": "meetings WHERE position IS NOT NULL",
-            "entries": "versions WHERE recorded_to IS NULL",
-            "versions": "versions WHERE body IS NOT NULL",
+            "entries": f"versions WHERE recorded_to = {FOREVER}",
+            "versions": "versions",
             "decisions": "decisions",
             "connections": "connections",
             "clocks": "clocks",
@@ -258,21 +312,20 @@ class SqliteViews:
     def rows(self) -> Iterator[tuple[object, ...]]:
         """As promised."""
         of = "JOIN accounts a ON a.id ="
-        for kind, columns, tables, order in (
-            ("contact", "a.account, contact, key, state, into_, body", f"contacts {of} contacts.account", "1, 2"),
-            (
-                "meeting",
-                "a.account, meeting, into_, position, series_to, view, body",
-                f"meetings {of} meetings.account WHERE position IS NOT NULL",
-                "1, 2",
-            ),
-            ("entry", f"a.account, {COLUMNS}", f"{_JOINED} {of} t.account WHERE v.body IS NOT NULL", "1, 2, 3, 4, 9, 8"),
-            ("decision", "a.account, position, event, subject, meeting, recorded_at, body", f"decisions {of} decisions.account", "2"),
-            ("connection", "a.account, user, body", f"connections {of} connections.account", "1, 2"),
-            ("clock", "a.account, ticked, before_days, after_days", f"clocks {of} clocks.account", "1"),
-        ):
-            for row in self._rows(f"SELECT {columns} FROM {tables} ORDER BY {order}"):  # noqa: S608 - constants only
-                yield kind, *row
+        yield from self._listed("contact", "a.account, contact, key, state, into_, body", f"contacts {of} contacts.account", "1, 2")
+        meetings = f"FROM meetings m JOIN accounts b ON b.id = m.account LEFT JOIN {_COMMONS} c ON c.id = m.common"
+        for account, *row in self._rows(f"SELECT b.account, {_MEETING}, c.* {meetings} WHERE m.position IS NOT NULL ORDER BY 1, 2"):
+            yield listed_meeting(_meeting(account, row))
+        for _, version in _whole(self._rows(f"{_WHOLE} ORDER BY a.account, t.contact, c.name, v.occurrence, c.position, v.version")):
+            yield listed(version)
+        columns = "a.account, position, event, subject, meeting, recorded_at, body"
+        yield from self._listed("decision", columns, f"decisions {of} decisions.account", "2")
+        yield from self._listed("connection", "a.account, user, body", f"connections {of} connections.account", "1, 2")
+        yield from self._listed("clock", "a.account, ticked, before_days, after_days", f"clocks {of} clocks.account", "1")
+
+    def _listed(self, kind: str, columns: str, tables: str, order: str) -> Iterator[tuple[object, ...]]:
+        for row in self._rows(f"SELECT {columns} FROM {tables} ORDER BY {order}"):  # noqa: S608 - constants only
+            yield kind, *row
 
     # --- the file
 
@@ -281,8 +334,9 @@ class SqliteViews:
             self._mine.tuned = self._file.rows(_READING)
         return self._file.rows(statement, parameters)
 
-    def _entries(self, account: str, statement: str, parameters: Sequence[Any]) -> list[EntryRow]:
-        return [entry(account, row) for row in self._rows(statement, parameters)]
+    def _said(self, account: str, contact: str, commons: Iterable[int]) -> dict[int, Pieces]:
+        statement = f"SELECT {_SAID} FROM json_each(?) j CROSS JOIN commons c ON c.id = j.value"  # noqa: S608 - constants only
+        return {row[0]: said(account, contact, *row[1:]) for row in self._rows(statement, (_json(list(commons)).decode(),))}
 
     def _clean(self, unclean: int) -> None:
         """Leave nothing of what was erased behind: pages that were split hold copies of rows, the log former pages."""
@@ -316,35 +370,32 @@ class SqliteViews:
 # --- reading -------------------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
-def _page(low: bool, high: bool, statuses: int, as_of: bool, after: bool, newest_first: bool) -> str:
-    """The statement for a kind of question; its parameters are those of `_parameters`, in this order."""
-    where = ["timeline = ?"]
-    if as_of:
-        where.append("recorded_from <= ? AND (recorded_to IS NULL OR recorded_to > ?)")
-    else:
-        where.append("recorded_to IS NULL")
-    if low:
-        where.append('start >= ? AND ("end" > ? OR start >= ?)')
-    if high:
-        where.append("start < ?")
-    if statuses:
-        where.append(f"status IN ({', '.join('?' * statuses)})")
-    if after:
-        where.append(f"(start, name) {'<' if newest_first else '>'} (?, ?)")
-    turn = " DESC" if newest_first else ""
-    return f"SELECT start, name, body FROM versions WHERE {' AND '.join(where)} ORDER BY start{turn}, name{turn} LIMIT ?"  # noqa: S608 - constants only
+def _opened(path: Path) -> Connections:
+    """The connections to a file of this form, made if absent. Raises `OutOfDate` for one of another."""
+    if path.exists():
+        try:
+            with closing(connect(path)) as connection:
+                form = connection.execute("PRAGMA user_version").fetchone()[0]
+                if form != FORM and connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchone():
+                    raise OutOfDate(f"the read models in {path.name} are of another version: run `rendezvous rebuild`")
+        except sqlite3.Error as error:
+            raise in_our_words(error) from error
+    return Connections(path, SCHEMA, _TUNING)
 
 
-def _parameters(page: Page, timeline: int, longest: int) -> list[object]:
-    found: list[object] = [timeline]
-    if page.as_of is not None:
-        found += [page.as_of, page.as_of]
-    if page.low is not None:
-        found += [page.low - longest, page.low, page.low]
-    if page.high is not None:
-        found.append(page.high)
-    found += page.status
-    if page.after is not None:
-        found += page.after
-    return [*found, page.limit]
+def _meeting(account: str, row: Sequence[Any]) -> MeetingRow:
+    """A meeting from `_MEETING` and one of `_COMMONS`, which is empty if nothing is shown of it."""
+    meeting, into, position, recorded_at, series_to, view, start, end, contacts, rules, of, *said = row
+    if of is None:
+        return MeetingRow(account, meeting, into, position, recorded_at, series_to, view)
+    return MeetingRow(account, meeting, into, position, recorded_at, series_to, view, common(said), start, end, contacts, rules)
+
+
+def _whole(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, EntryRow]]:
+    """Ids and versions from the columns of `_WHOLE`; what is said by many is one object."""
+    known: dict[int, Common] = {}
+    for row in rows:
+        of = known.get(row[0])
+        if of is None:
+            of = known[row[0]] = common(row[1:12])
+        yield row[12], entry(of, row[13:])

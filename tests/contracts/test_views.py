@@ -9,16 +9,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from msgspec.structs import replace
 
 from adapters.memory.views import MemoryViews
 from adapters.sqlite import connect
 from adapters.sqlite.views import SqliteViews
 from domain.errors import Conflict
-from domain.ports import EntryRow
-from projections import contact_timeline, meeting_view
-from projections.contact_timeline import Associations, Entry, Organizer, Participant
-from projections.views import Changes, ClockRow, ConnectionRow, ContactRow, DecisionRow, MeetingRow, Page, Views
+from projections import bodies, contact_timeline
+from projections.bodies import Common, EntryRow, MeetingRow
+from projections.contact_timeline import Organizer, Participant, Scrub
+from projections.views import Changes, ClockRow, ConnectionRow, ContactRow, DecisionRow, OutOfDate, Page, StoredMeeting, Views
 
 A, B = "62515", "7"
 BO, CY = "bo".ljust(22, "_"), "cy".ljust(22, "_")
@@ -35,60 +34,43 @@ def views(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Views]:
     sqlite.close()
 
 
+def common(meeting: str = M1, account: str = A, title: str = "v1", people: tuple[str, ...] = (BO, CY), **more: Any) -> Common:
+    """What entries of an event say alike; it names Bo and Cy."""
+    participants = (Participant("bo@client.example", "Bo", "151", "accepted"),) if BO in people else ()
+    about = contact_timeline._About(None, False, "confirmed", None, None, Organizer("cy@client.example", "Cy"), participants)
+    frame = '"origin":"calendar","links":{},"associations":{"companies":[],"deals":[],"tickets":[]}'
+    times: dict[str, Any] = {"position": 1, "recorded_from": 1000, "status": "confirmed", "times": bodies.INSTANTS, "series": False}
+    said: dict[str, Any] = {"people": people, "title": f'"{title}"', "about": contact_timeline.fields(about), "frame": frame}
+    return Common(account=account, meeting=meeting, **{**times, **said, **more})
+
+
 def entry(meeting: str = M1, occurrence: int = 100, contact: str = "151", account: str = A, **more: Any) -> EntryRow:
     """A version of an entry, from 100 to 200, naming Bo and Cy; its title is its version."""
-    row = EntryRow(account, contact, meeting, occurrence, 100, 200, "confirmed", 1, 1, 1000, None, (BO, CY), b"")
-    row = replace(row, **more)
-    return replace(row, body=msgspec.json.encode(body(row)))
+    version = more.pop("version", 1)
+    own = {key: more.pop(key) for key in ("start", "end", "recorded_to") if key in more}
+    of = common(meeting, account, f"v{version}", **more)
+    return EntryRow(of, contact, occurrence, **{"start": 100, "end": 200, **own}, version=version)
 
 
-def body(row: EntryRow) -> Entry:
-    participants = (Participant("bo@client.example", "Bo", "151", "accepted"),) if BO in row.people else ()
-    return Entry(
-        entry="e",
-        contact=row.contact,
-        meeting=row.meeting,
-        occurrence=str(row.occurrence),
-        title=f"v{row.version}",
-        start=str(row.start),
-        end=str(row.end),
-        time_zone=None,
-        all_day=False,
-        status=row.status,
-        location=None,
-        conference_url=None,
-        organizer=Organizer("cy@client.example", "Cy"),
-        participants=participants,
-        origin="calendar",
-        links={},
-        associations=Associations((), (), ()),
-        series=None,
-        recorded_at="",
-        version=row.version,
-        position=row.position,
-    )
+def ids(views: Views, *meetings: str, contact: str = "151", account: str = A) -> list[int]:
+    """By what the store knows a contact's current entries of these meetings."""
+    return sorted(row.id for row in views.current(account, meetings or [M1]) if row.contact == contact)
+
+
+def ends(views: Views, *meetings: str, at: int, entries: list[EntryRow] | None = None) -> int:
+    """Contact 151's current entries of these meetings end, and new ones come. Those that do not come again leave."""
+    closed = [(id_, at) for id_ in ids(views, *meetings)]
+    rows = views.versions(A, [id_ for id_, _ in closed]).values()
+    again = {row.full for row in entries or ()}
+    return written(views, closed=closed, left=[row.full for row in rows if row.full not in again], entries=entries or [])
 
 
 def meeting(name: str = M1, account: str = A, series_to: int | None = None, view: bytes = b"{}") -> MeetingRow:
-    content = meeting_view.Content(
-        "Kick-off",
-        "",
-        "",
-        None,
-        False,
-        "confirmed",
-        None,
-        None,
-        Organizer("cy@client.example", "Cy"),
-        (Participant("bo@client.example", "Bo", "151", "accepted"),),
-        (BO, CY),
-        ("151",),
-        "calendar",
-        {},
-        Associations((), (), ()),
-        (),
-    )
-    return MeetingRow(account, name, None, 1, series_to, view, msgspec.json.encode(meeting_view.Body(name, None, content, "", 1)))
+    return MeetingRow(account, name, None, 1, 1000, series_to, view, common(name, account, "Kick-off"), 100, 200, '["151"]', "[]")
+
+
+def stored(row: MeetingRow) -> StoredMeeting:
+    return StoredMeeting(row.meeting, row.series_to, row.view)
 
 
 def contact(name: str = "151", state: str = "live", into: str | None = None, key: str | None = BO, account: str = A) -> ContactRow:
@@ -204,8 +186,8 @@ def test_entries_of_a_status(views: Views) -> None:
 def test_a_timeline_is_read_as_it_was_recorded_at_a_time(views: Views) -> None:
     written(views, entries=[entry()])
     in_between = [entry(version=2, position=2, recorded_from=2000, recorded_to=2000), entry(version=3, position=2, recorded_from=2000)]
-    written(views, closed=[(A, "151", M1, 100, 2000)], entries=in_between)
-    written(views, closed=[(A, "151", M1, 100, 3000)])
+    ends(views, M1, at=2000, entries=in_between)
+    ends(views, M1, at=3000)
     read = {at: titles(views, as_of=at) for at in (999, 1000, 1999, 2000, 2999, 3000)}
     assert read == {999: [], 1000: ["v1"], 1999: ["v1"], 2000: ["v3"], 2999: ["v3"], 3000: []}
     assert (titles(views), [row[8] for row in views.rows()]) == ([], [1, 2, 3])
@@ -214,10 +196,12 @@ def test_a_timeline_is_read_as_it_was_recorded_at_a_time(views: Views) -> None:
 def test_current_entries_by_meeting_and_by_contact(views: Views) -> None:
     first, other, gone = entry(), entry(contact="152"), entry(M2)
     written(views, entries=[first, other, gone])
-    written(views, closed=[(A, "151", M2, 100, 1500)])
-    assert sorted(views.current(A, [M1, M2, "no-such"]), key=lambda row: row.contact) == [first, other]
+    ends(views, M2, at=1500)
+    standing = sorted(views.current(A, [M1, M2, "no-such"]), key=lambda row: row.contact)
+    assert [row[1:] for row in standing] == [("151", M1, 100, 100, 1), ("152", M1, 100, 100, 1)]
+    assert views.versions(A, [row.id for row in standing]) == dict(zip([row.id for row in standing], [first, other], strict=True))
     assert (views.current(A, []), views.current(B, [M1])) == ([], [])
-    assert (views.entries_of_contact(A, "151"), views.entries_of_contact(A, "153")) == ([first], [])
+    assert (views.entries_of_contact(A, "151"), views.entries_of_contact(A, "153")) == (standing[:1], [])
 
 
 def test_no_account_sees_anothers_rows(views: Views) -> None:
@@ -253,14 +237,21 @@ def test_no_account_sees_anothers_rows(views: Views) -> None:
 
 def test_a_meeting_is_as_it_was_written_last(views: Views) -> None:
     written(views, meetings=[meeting(), meeting(M2)])
-    newer = MeetingRow(A, M1, M2, 5, None, b"", b"{}")
+    newer = MeetingRow(A, M1, M2, 5, 5000)
     written(views, meetings=[newer])
-    assert (views.meeting(A, M1), views.stored_meetings(A, [M1, M2, "x"])) == (newer, {M1: newer, M2: meeting(M2)})
+    assert (views.meeting(A, M1), views.meeting(A, M2)) == (newer, meeting(M2))
+    assert views.stored_meetings(A, [M1, M2, "x"]) == {M1: stored(newer), M2: stored(meeting(M2))}
 
 
 def test_a_meeting_of_which_only_entries_are_known_has_no_row(views: Views) -> None:
     written(views, entries=[entry()])
     assert (views.meeting(A, M1), views.counts()["meetings"]) == (None, 0)
+
+
+def test_of_a_meeting_that_is_extended_nothing_else_changes(views: Views) -> None:
+    written(views, meetings=[meeting(series_to=10), meeting(M2, series_to=10)])
+    written(views, extended=[(A, M1, 30), (A, M2, None)])
+    assert (views.meeting(A, M1), views.meeting(A, M2)) == (meeting(series_to=30), meeting(M2))
 
 
 def test_series_that_are_laid_out_up_to_before_a_time(views: Views) -> None:
@@ -272,7 +263,7 @@ def test_series_that_are_laid_out_up_to_before_a_time(views: Views) -> None:
 def test_meetings_that_name_somebody(views: Views) -> None:
     written(views, entries=[entry(M1)], meetings=[meeting(M2, view=b'{"p": "' + CY.encode() + b'sealed"}')])
     assert (views.meetings_with(A, BO), views.meetings_with(A, CY)) == ([M1], [M1, M2])
-    written(views, closed=[(A, "151", M1, 100, 2000)])
+    ends(views, M1, at=2000)
     assert views.meetings_with(A, BO) == []
 
 
@@ -327,8 +318,8 @@ def told(views: Views, contact: str | None = "151", after: int = 0, limit: int =
 def test_live_readers_are_told_of_every_version_and_of_leaving(views: Views) -> None:
     written(views, entries=[entry(), entry(contact="152")])
     seen = views.changes(A, None, 0, 100)[-1].id
-    written(views, closed=[(A, "151", M1, 100, 2000)], entries=[entry(version=2, recorded_from=2000)])
-    last = written(views, closed=[(A, "151", M1, 100, 3000)])
+    ends(views, M1, at=2000, entries=[entry(version=2, recorded_from=2000)])
+    last = ends(views, M1, at=3000)
     assert told(views, None) == [("151", "v1"), ("152", "v1"), ("151", "v2"), ("151", "left")]
     assert (told(views, after=seen), told(views, limit=1), told(views, "152", seen)) == (
         [("151", "v2"), ("151", "left")],
@@ -340,7 +331,7 @@ def test_live_readers_are_told_of_every_version_and_of_leaving(views: Views) -> 
 
 
 def test_what_came_and_went_in_one_batch_has_left(views: Views) -> None:
-    written(views, entries=[entry(recorded_to=1000)])
+    written(views, entries=[entry(recorded_to=1000)], left=[(A, "151", M1, 100)])
     assert (told(views), titles(views)) == ([("151", "v1"), ("151", "left")], [])
 
 
@@ -356,14 +347,15 @@ def test_ids_of_changes_are_never_given_twice(views: Views) -> None:
 
 def test_the_version_of_a_timeline_changes_with_its_entries_only(views: Views) -> None:
     seen = [views.entry_version(A, "151")]
-    for changes in (
-        {"entries": [entry()]},
-        {"entries": [entry(M2)]},
-        {"closed": [(A, "151", M2, 100, 2000)]},
-        {"scrubbed": [(A, BO)]},
-        {"purged": [(A, M1)]},
-    ):
-        written(views, **changes)
+    steps: list[Callable[[], int]] = [
+        lambda: written(views, entries=[entry()]),
+        lambda: written(views, entries=[entry(M2)]),
+        lambda: ends(views, M2, at=2000),
+        lambda: written(views, scrubbed=[(A, BO)]),
+        lambda: written(views, purged=[(A, M1)]),
+    ]
+    for step in steps:
+        step()
         seen.append(views.entry_version(A, "151"))
     assert len(set(seen)) == 6
     written(views, entries=[entry(contact="152")], contacts=[contact()])
@@ -375,7 +367,7 @@ def test_the_version_of_a_timeline_changes_with_its_entries_only(views: Views) -
 
 def test_a_purged_meeting_leaves_no_version(views: Views) -> None:
     written(views, entries=[entry(), entry(M2), entry(contact="152")])
-    written(views, closed=[(A, "151", M1, 100, 2000)], entries=[entry(version=2, recorded_from=2000)])
+    ends(views, M1, at=2000, entries=[entry(version=2, recorded_from=2000)])
     written(views, purged=[(A, M1)])
     assert ([row[3] for row in views.rows()], found(views), views.current(A, [M1])) == ([M2], ["b:100"], [])
     assert told(views, None)[-2:] in ([("151", "left"), ("152", "left")], [("152", "left"), ("151", "left")])
@@ -387,9 +379,30 @@ def test_what_is_purged_is_what_was_stored_before(views: Views) -> None:
     assert (titles(views), told(views)[-1]) == (["v7"], ("151", "v7"))
 
 
+def test_what_is_said_of_a_meeting_outlives_neither_its_last_entry_nor_its_purge(tmp_path: Path) -> None:
+    """Entries share what they say. Nothing keeps it once no version says it, but for the meeting as it is shown now."""
+    views = SqliteViews(tmp_path / "views.db")
+    shared = [EntryRow(common(title="shared"), contact, 100, 100, 200) for contact in ("151", "152")]
+    alone = EntryRow(common(M2, title="alone"), "151", 100, 100, 200)
+    shown = meeting()._replace(common=common(title="shown"))
+    written(views, entries=[*shared[:1], *shared[1:], alone], meetings=[shown])
+    written(views, forgotten=[(A, "151")])
+    assert [kept_in(tmp_path, title) for title in (b"shared", b"alone", b"shown")] == [True, False, True]
+    written(views, purged=[(A, M1)])
+    assert [kept_in(tmp_path, title) for title in (b"shared", b"shown")] == [False, True]
+    assert views.meeting(A, M1) == shown
+    written(views, purged=[(A, M1)], meetings=[MeetingRow(A, M1, None, 2, 2000)])
+    assert not kept_in(tmp_path, b"shown")
+    views.close()
+
+
+def kept_in(folder: Path, text: bytes) -> bool:
+    return any(text in file.read_bytes() for file in folder.iterdir())
+
+
 def test_a_forgotten_contact_leaves_no_version_in_his_timeline(views: Views) -> None:
     written(views, entries=[entry(), entry(contact="152")])
-    written(views, closed=[(A, "151", M1, 100, 2000)])
+    ends(views, M1, at=2000)
     written(views, forgotten=[(A, "151")], contacts=[contact(state="erased", key=None)])
     assert ([row[2] for row in views.rows() if row[0] == "entry"], titles(views, as_of=1500)) == (["152"], [])
     assert views.contact(A, "151") == contact(state="erased", key=None)
@@ -398,13 +411,13 @@ def test_a_forgotten_contact_leaves_no_version_in_his_timeline(views: Views) -> 
 def test_a_scrubbed_person_is_named_by_no_row(views: Views) -> None:
     theirs = entry(account=B)
     written(views, entries=[entry(), theirs], meetings=[meeting()], contacts=[contact("150"), contact("151", "deleted")])
-    written(views, closed=[(A, "151", M1, 100, 2000)], entries=[entry(version=2, recorded_from=2000)])
+    ends(views, M1, at=2000, entries=[entry(version=2, recorded_from=2000)])
     written(views, scrubbed=[(A, BO)])
     named = [row for row in views.rows() if any(b"bo@client.example" in x or b'"Bo"' in x for x in row if isinstance(x, bytes))]
     assert [(row[0], row[1]) for row in named] == [("entry", B)]
     assert views.meetings_with(A, BO) == []
-    (row,) = views.entries_of_contact(A, "151")
-    assert (row.people, row) == ((CY,), contact_timeline.scrubbed(entry(version=2, recorded_from=2000), frozenset([BO])))
+    (row,) = views.versions(A, ids(views, M1)).values()
+    assert (row.common.people, row) == ((CY,), Scrub([BO]).row(entry(version=2, recorded_from=2000)))
     assert views.contacts_by_key(A, BO) == [contact("150")._replace(body=b'{"id":"150","email":null,"name":null,"company":"C"}')]
     written(views, scrubbed=[(A, CY)])
     assert [row for row in views.rows() if row[1] == A and any(b"cy@client.example" in x for x in row if isinstance(x, bytes))] == []
@@ -420,9 +433,17 @@ def test_a_file_opened_again_goes_on_where_it_was(tmp_path: Path) -> None:
     before.close()
     after = SqliteViews(tmp_path / "views.db")
     assert (after.position(), list(after.rows())) == (1, rows)
-    written(after, closed=[(A, "151", M1, 100, 2000)], entries=[entry(version=2), entry(M2, contact="160")])
+    ends(after, M1, at=2000, entries=[entry(version=2), entry(M2, contact="160")])
     assert (titles(after), [change.id for change in after.changes(A, None, 0, 9)]) == (["v2"], [1, 2, 3])
     after.close()
+
+
+def test_a_file_of_another_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    before = connect.connect(tmp_path / "views.db")
+    before.execute("CREATE TABLE state (one INTEGER PRIMARY KEY)")
+    before.close()
+    with pytest.raises(OutOfDate, match="run `rendezvous rebuild`"):
+        SqliteViews(tmp_path / "views.db")
 
 
 def test_two_writers_of_one_file_do_not_confuse_its_ids(tmp_path: Path) -> None:
@@ -486,7 +507,7 @@ def test_rows_that_moved_between_pages_leave_no_copy_of_who_was_erased(tmp_path:
     written(views, meetings=[meeting(f"{n:08d}{M1[8:]}") for n in range(200)])
     grown = [meeting(f"{n:08d}{M1[8:]}", view=b" " * 900) for n in range(0, 200, 3)]
     written(views, meetings=grown, entries=[entry(M1, n) for n in range(200)])
-    written(views, closed=[(A, "151", M1, n, 2000) for n in range(200)])
+    ends(views, M1, at=2000)
     assert named_in(tmp_path)
     written(views, scrubbed=[(A, BO)])
     assert not named_in(tmp_path)

@@ -28,7 +28,8 @@ from domain.events import (
     View,
 )
 from domain.recurrence import instant
-from projections.contact_timeline import DAY, Entry
+from projections.bodies import DAY
+from projections.contact_timeline import Entry
 from projections.views import Page, stamp
 from tests.projections.scripted import ACCOUNT, BEGAN, Log, key, meeting, opened, series, shown, single, token
 
@@ -366,6 +367,6 @@ def test_a_body_is_the_same_when_it_is_read_and_written_again() -> None:
     log, views = Log(), MemoryViews()
     log.shows("a", single(shown(title='A "title", ü', guests="bo cy")))
     log.fold_into(views)
-    (row,) = views.entries_of_contact(ACCOUNT, "151")
+    (row,) = views.versions(ACCOUNT, [row.id for row in views.entries_of_contact(ACCOUNT, "151")]).values()
     assert msgspec.json.encode(msgspec.json.decode(row.body, type=Entry)) == row.body
-    assert row.people == (key("bo"), key("cy"), key("ana"))
+    assert row.common.people == (key("bo"), key("cy"), key("ana"))

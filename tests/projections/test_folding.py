@@ -14,7 +14,7 @@ from adapters.memory.views import MemoryViews
 from adapters.sqlite.views import SqliteViews
 from domain import events
 from projections import folding
-from projections.views import Views
+from projections.views import Page, Views
 from tests.projections.scripted import ACCOUNT, Log, eventful, key, opened, shown, single, token
 
 LOG, ERASING = eventful()
@@ -106,7 +106,7 @@ def test_accounts_of_one_batch_do_not_mix() -> None:
 
 
 def titles(views: Views, account: str) -> list[str]:
-    return [msgspec.json.decode(row.body)["title"] for row in views.entries_of_contact(account, "151")]
+    return [msgspec.json.decode(hit.body)["title"] for hit in views.entries(account, "151", Page())]
 
 
 def test_every_event_that_can_be_recorded_is_folded_or_known_to_say_nothing() -> None:

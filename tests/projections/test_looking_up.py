@@ -11,7 +11,7 @@ from adapters.memory.views import MemoryViews
 from domain.decisions import Decision, Outcome, Rule
 from domain.events import ClockTicked, ContactErased, Exception_, MeetingRescheduled, MeetingWithdrawn, SourceEventDecided, View
 from domain.recurrence import instant
-from projections.contact_timeline import DAY
+from projections.bodies import DAY
 from projections.views import stamp
 from tests.projections.scripted import ACCOUNT, BEGAN, Log, key, meeting, series, shown, single
 
