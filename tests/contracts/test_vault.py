@@ -17,13 +17,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.memory.keys import MemoryKeys
+from adapters.postgres.keys import PostgresKeys
 from adapters.sqlite.keys import SqliteKeys
 from adapters.vault import Keys, SealingVault
 from domain.people import KEY_LENGTH, Person, key_of
+from tests.servers.postgres import closing_databases as closing_databases
+from tests.servers.postgres import database
 
 ROOT = Path(__file__).parents[2]
 Make = Callable[[Path], Keys]
-LASTING: dict[str, Make] = {"sqlite": lambda folder: SqliteKeys(folder / "vault.db")}
+LASTING: dict[str, Make] = {
+    "sqlite": lambda folder: SqliteKeys(folder / "vault.db"),
+    "postgres": lambda folder: PostgresKeys(database(folder)),
+}
 TABLES: dict[str, Make] = {"memory": lambda _: MemoryKeys(), **LASTING}
 
 ACME, BETA = "62515", "70001"
@@ -131,7 +137,8 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 @given(address=_TEXT, name=st.none() | _TEXT)
 @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES.keys())
 def test_any_address_and_name_come_back(make: Make, tmp_path_factory: pytest.TempPathFactory, address: str, name: str | None) -> None:
-    vault = SealingVault(make(tmp_path_factory.mktemp("vault")))
+    # One folder for all examples: making a table of keys for each would be most of the work, and their deadline.
+    vault = SealingVault(make(tmp_path_factory.getbasetemp()))
     person = open_one(vault, seal_one(vault, address, name))
     assert (person.key, person.email, person.name, person.erased) == (vault.key(ACME, address), address.strip(), name, False)
 
