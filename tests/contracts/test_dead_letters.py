@@ -3,18 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from adapters.kafka.dead_letters import KafkaDeadLetters
 from adapters.memory.log import MemoryDeadLetters
 from adapters.sqlite.log import SqliteDeadLetters
 from domain.ports import DeadLetter, DeadLetters
+from tests.servers import kafka
 
 Make = Callable[[Path], DeadLetters]
-LASTING: dict[str, Make] = {"sqlite": lambda folder: SqliteDeadLetters(folder / "log.db")}
+LASTING: dict[str, Make] = {
+    "sqlite": lambda folder: SqliteDeadLetters(folder / "log.db"),
+    "kafka": lambda folder: kafka.opened(KafkaDeadLetters(kafka.of_folder(folder))),
+}
 BOXES: dict[str, Make] = {"memory": lambda _: MemoryDeadLetters(), **LASTING}
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    kafka.close_all()
 
 
 @pytest.fixture(params=BOXES.values(), ids=list(BOXES))

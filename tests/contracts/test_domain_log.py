@@ -4,21 +4,32 @@ if its records outlive the process."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from adapters.kafka.domain_log import KafkaDomainLog
 from adapters.memory.log import MemoryDomainLog
 from adapters.sqlite.log import SqliteDomainLog
 from domain.ports import DomainLog, DomainRecord
+from tests.servers import kafka
 
 Make = Callable[[Path], DomainLog]
-LASTING: dict[str, Make] = {"sqlite": lambda folder: SqliteDomainLog(folder / "log.db")}
+LASTING: dict[str, Make] = {
+    "sqlite": lambda folder: SqliteDomainLog(folder / "log.db"),
+    "kafka": lambda folder: kafka.opened(KafkaDomainLog(kafka.of_folder(folder))),
+}
 LOGS: dict[str, Make] = {"memory": lambda _: MemoryDomainLog(), **LASTING}
 
 STREAM = UUID("0b0e5d0c-5b1c-5f3a-9c5e-0123456789ab")
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    kafka.close_all()
 
 
 @pytest.fixture(params=LOGS.values(), ids=list(LOGS))

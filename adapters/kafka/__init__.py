@@ -1,0 +1,1 @@
+"""Apache Kafka: the logs and the dead letters of an installation that runs on several machines."""
