@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -37,14 +37,14 @@ AccountArg = Annotated[str, typer.Argument(help="The account (HubSpot portal id)
 UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End when there is nothing left to do.")]
 
 
-def installation(data: Path | None) -> Installation:
-    """The installation that the settings and this flag name."""
+def installation(data: Path | None, group: str | None = None) -> Installation:
+    """The installation that the settings and this flag name; of the source log, the share of a consumer group."""
     from services.settings import Settings
     from services.wiring import Installation
 
     settings = Settings() if data is None else Settings(data=data)
     _configure_logging(settings.log_level)
-    return Installation(settings)
+    return Installation(settings, group)
 
 
 def _configure_logging(level: str) -> None:
@@ -242,62 +242,37 @@ def _print_counts(counts: Any) -> None:
     say.print(f"{counts.decided:,} source events decided, {counts.relayed:,} domain events relayed, {counts.projected:,} projected")
 
 
-def _role(step: Callable[[], bool], wait: Callable[[], None], until_idle: bool) -> None:
-    """Run a role's steps until asked to stop, finishing the batch at hand."""
-    from services.running import Stopping, settle_in
-
-    settle_in()
-    with Stopping() as stopping:
-        while not stopping.asked:
-            if step():
-                continue
-            if until_idle:
-                return
-            wait()
-
-
 @app.command()
 def sync(data: Data = None, until_idle: UntilIdle = False) -> None:
-    """Decide what the source log says, for ever.
+    """Decide what the source log says, for ever. Several share its partitions.
 
     Example: rendezvous sync --until-idle
     """
-    parts = installation(data)
-    role = parts.sync()
-    partitions = parts.source.partitions()
+    from services import roles
 
-    def step() -> bool:
-        moved = [role.step(partition) is not None for partition in partitions]
-        return any(moved)
-
-    _role(step, lambda: _waited(parts.source.wait(parts.store.place("0"), 1.0)), until_idle)
+    roles.sync(installation(data, group=None if until_idle else "sync"), until_idle)
 
 
 @app.command()
 def relay(data: Data = None, until_idle: UntilIdle = False) -> None:
-    """Put recorded domain events on the domain log, for ever.
+    """Put recorded domain events on the domain log, for ever. Of several, one works and the others stand by.
 
     Example: rendezvous relay --until-idle
     """
-    import time
+    from services import roles
 
-    role = installation(data).relay()
-    _role(lambda: role.step() > 0, lambda: time.sleep(0.02), until_idle)
+    roles.relay(installation(data), until_idle)
 
 
 @app.command()
 def project(data: Data = None, until_idle: UntilIdle = False) -> None:
-    """Fold the domain log into the read models, for ever.
+    """Fold the domain log into the read models, for ever. Of several, one works and the others stand by.
 
     Example: rendezvous project --until-idle
     """
-    parts = installation(data)
-    role = parts.project()
-    _role(lambda: role.step() > 0, lambda: _waited(parts.domain_log.wait(parts.views.position(), 1.0)), until_idle)
+    from services import roles
 
-
-def _waited(_: bool) -> None:
-    """A wait's answer does not matter: the next step looks for itself."""
+    roles.project(installation(data), until_idle)
 
 
 @app.command()
@@ -334,14 +309,16 @@ def up(
 
 @app.command()
 def migrate(data: Data = None) -> None:
-    """Make or bring up to date what the installation needs. The embedded store migrates itself; safe twice and by two at once.
+    """Make topics, tables and indexes, or bring them up to date. The embedded store migrates itself; safe twice and by two at once.
 
-    Example: rendezvous migrate
+    Example: RENDEZVOUS_LOG=kafka://localhost:9092 RENDEZVOUS_STORE=postgresql://localhost/rendezvous rendezvous migrate
     """
     parts = installation(data)
+    for done in parts.migrate():
+        console().print(done, markup=False)
     for part in (parts.source, parts.domain_log, parts.dead, parts.store, parts.vault, parts.views, parts.tokens):
         assert part is not None
-    console().print(f"{parts.settings.store_folder()} is up to date")
+    console().print("everything is up to date")
 
 
 # --- readers and analysts ----------------------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def app_of(parts: Installation, stopping: Callable[[], bool]) -> Front:
         explainer=parts.explainer,
         publisher=parts.publisher,
         tokens=parts.tokens,
-        progress=Progress(parts.source, parts.store, parts.domain_log, parts.views),
+        progress=Progress(parts.source, parts.store, parts.domain_log, parts.views, parts.partition_of),
         views=parts.views,
         stopping=stopping,
     )

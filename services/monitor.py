@@ -1,0 +1,144 @@
+"""What a role tells its monitor: metrics in Prometheus' text format, whether it lives, and whether it is ready, on a port of its own.
+
+Ready means caught up within a limit: a process that lags is alive, and is not to be relied upon yet. No label names an account or a
+person.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from types import TracebackType
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import orjson
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from domain.errors import RendezvousError
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+Lag = Callable[[], dict[str, int]]
+
+
+class Numbers:
+    """A role's counts."""
+
+    def __init__(self, role: str) -> None:
+        self.registry = CollectorRegistry()
+        self._events = Counter("rendezvous_role_events", "Events a role has done with", ["role"], registry=self.registry).labels(role)
+        self._seconds = Histogram("rendezvous_role_batch_seconds", "Time of a batch", ["role"], registry=self.registry).labels(role)
+        self._refusals = Counter("rendezvous_role_refusals", "Steps to be tried again, by kind", ["role", "kind"], registry=self.registry)
+        self._working = Gauge("rendezvous_role_working", "1 if it works, 0 if it stands by", ["role"], registry=self.registry).labels(role)
+        self._role = role
+        self._lag: Lag | None = None
+        self.registry.register(_Lags(role, self.lag))
+
+    def watch(self, lag: Lag) -> None:
+        """From now on this tells how much waits."""
+        self._lag = lag
+        self._working.set(1)
+
+    def moved(self, events: int, seconds: float) -> None:
+        """A batch was done."""
+        self._events.inc(events)
+        self._seconds.observe(seconds)
+
+    def refused(self, kind: str) -> None:
+        """A step has to be tried again."""
+        self._refusals.labels(self._role, kind).inc()
+
+    def standby(self) -> None:
+        """Another process does the work."""
+        self._lag = None
+        self._working.set(0)
+
+    def lag(self) -> dict[str, int] | None:
+        """Events that wait, by partition; None if it does not work yet, or stands by."""
+        return None if self._lag is None else self._lag()
+
+    def text(self) -> bytes:
+        """All of it."""
+        return generate_latest(self.registry)
+
+
+class _Lags(Collector):
+    """Looked up when somebody scrapes."""
+
+    def __init__(self, role: str, lag: Callable[[], dict[str, int] | None]) -> None:
+        self._role, self._lag = role, lag
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing beforehand, so that registering looks nothing up."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """How much waits, by partition."""
+        lags = GaugeMetricFamily("rendezvous_role_lag_events", "Events that wait for a role", labels=["role", "partition"])
+        for partition, events in (self._lag() or {}).items():
+            lags.add_metric([self._role, partition], events)
+        yield lags
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """A scrape each few seconds is nothing to be told."""
+
+
+class Monitor:
+    """`/metrics`, `/healthz` and `/readyz` on a port, while the block runs; nothing if the port is None. `url` says where."""
+
+    def __init__(self, port: int | None, host: str, numbers: Numbers, max_lag: int) -> None:
+        self._numbers, self._max_lag = numbers, max_lag
+        self._server = None if port is None else make_server(host, port, self._answer, _Server, _Quiet)
+
+    @property
+    def url(self) -> str:
+        """Where it listens; empty if it does not."""
+        return "" if self._server is None else "http://{}:{}".format(*self._server.server_address[:2])
+
+    def __enter__(self) -> Monitor:
+        if self._server is not None:
+            threading.Thread(target=self._server.serve_forever, name="monitor", daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def _answer(self, asked: dict[str, Any], begin: Callable[[str, list[tuple[str, str]]], Any]) -> list[bytes]:
+        status, kind, body = self._found(str(asked.get("PATH_INFO", "")))
+        begin(status, [("Content-Type", kind), ("Content-Length", str(len(body)))])
+        return [body]
+
+    def _found(self, path: str) -> tuple[str, str, bytes]:
+        if path == "/healthz":
+            return _json("200 OK", {"status": "alive"})
+        if path not in ("/readyz", "/metrics"):
+            return _json("404 Not Found", {"status": "there are /metrics, /healthz and /readyz"})
+        try:
+            return self._ready() if path == "/readyz" else ("200 OK", MEDIA_TYPE, self._numbers.text())
+        except RendezvousError as error:
+            return _json("503 Service Unavailable", {"status": str(error)})
+
+    def _ready(self) -> tuple[str, str, bytes]:
+        lag = self._numbers.lag()
+        if lag is None:
+            return _json("200 OK", {"status": "standing by, or about to begin"})
+        waiting = sum(lag.values())
+        if waiting > self._max_lag:
+            return _json("503 Service Unavailable", {"status": "catching up", "waiting": waiting})
+        return _json("200 OK", {"status": "ready", "waiting": waiting})
+
+
+def _json(status: str, body: dict[str, object]) -> tuple[str, str, bytes]:
+    return status, "application/json", orjson.dumps(body)

@@ -1,0 +1,251 @@
+"""The roles as processes of their own: sync, relay and project, any number of each.
+
+What must stay true: being asked to stop, a role finishes its batch, commits it and leaves; what passes by itself (a broker that
+restarts, a database that is busy, another process that was first) is waited for and tried again, and nothing is lost or doubled by
+that; what does not pass ends the process, for a supervisor to start it again and a person to read why.
+
+`sync` shares the partitions of the source log through a consumer group. Of `relay` and of `project` one works and the others stand
+by, through a lock that the store takes back from whoever is gone.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from domain.errors import Conflict, TryAgain
+from services.monitor import Monitor, Numbers
+from services.running import Stopping, settle_in
+from services.up import CLOCK_LOOKS, tick
+
+if TYPE_CHECKING:
+    from services.wiring import Installation
+
+log = structlog.get_logger(__name__)
+
+PAUSE = 1.0
+"""Seconds that an idle role waits for news at most, before it looks for itself."""
+
+FIRST_TRY, LAST_TRY = 0.05, 5.0
+"""Seconds until what was refused is tried again: doubled each time, within these."""
+
+PATIENCE = 60.0
+"""Seconds of nothing but refusals after which a role that was to end when idle ends with the refusal."""
+
+STANDBY = 2.0
+"""Seconds for which a standby asks for the lock at a time; in between it looks whether it was asked to stop."""
+
+
+class Lock(Protocol):
+    """At most one process at a time: see adapters.postgres.locks."""
+
+    def take(self, seconds: float = 0.0) -> bool:
+        """Hold it, waiting so long; False if another process does still."""
+
+    def still(self) -> bool:
+        """Is it ours, still?"""
+
+
+class Work(Protocol):
+    """What a role does over and over."""
+
+    def step(self) -> int:
+        """Do the next of it; how many events that was, 0 if there was nothing to do."""
+
+    def wait(self) -> None:
+        """Wait for news, `PAUSE` at most."""
+
+    def lag(self) -> dict[str, int]:
+        """Events that wait, by partition."""
+
+
+class Deciding:
+    """sync: decides the partitions that are ours at the moment."""
+
+    name = "sync"
+
+    def __init__(self, parts: Installation) -> None:
+        self._source, self._store, self._sync = parts.source, parts.store, parts.sync()
+
+    def step(self) -> int:
+        """A batch of each partition."""
+        moved = 0
+        for partition in self._source.partitions():
+            counts = self._sync.step(partition)
+            moved += 0 if counts is None else sum(counts.values())
+        return moved
+
+    def wait(self) -> None:
+        """See `Work`."""
+        partitions = self._source.partitions()
+        if partitions:
+            self._source.wait(self._store.place(partitions[0]), PAUSE)
+        else:
+            time.sleep(PAUSE / 4)  # the group has given us none, or none yet
+
+    def lag(self) -> dict[str, int]:
+        """See `Work`."""
+        return {p: max(self._source.end(p) - self._store.place(p), 0) for p in self._source.partitions()}
+
+
+class Relaying:
+    """relay: puts on the domain log what was recorded. Begun anew whenever the lock was taken: where the log ends is asked then."""
+
+    name = "relay"
+
+    def __init__(self, parts: Installation) -> None:
+        self._store, self._log, self._relay = parts.store, parts.domain_log, parts.relay()
+
+    def step(self) -> int:
+        """See `Work`."""
+        return self._relay.step()
+
+    def wait(self) -> None:
+        """The store has nobody who tells: look again soon, for this is on the way of every event."""
+        time.sleep(0.01)
+
+    def lag(self) -> dict[str, int]:
+        """See `Work`."""
+        return {"0": max(self._store.end() - self._log.last_id(), 0)}
+
+
+class Folding:
+    """project: folds the domain log into the read models, and ticks the clocks of accounts once a day."""
+
+    name = "project"
+
+    def __init__(self, parts: Installation, clock: Callable[[], int]) -> None:
+        self._parts, self._clock = parts, clock
+        self._log, self._views, self._project = parts.domain_log, parts.views, parts.project()
+        self._looked = 0.0
+
+    def step(self) -> int:
+        """See `Work`."""
+        if time.monotonic() - self._looked > CLOCK_LOOKS:
+            self._looked = time.monotonic()
+            tick(self._parts, self._clock())
+        return self._project.step()
+
+    def wait(self) -> None:
+        """See `Work`."""
+        self._log.wait(self._views.position(), PAUSE)
+
+    def lag(self) -> dict[str, int]:
+        """See `Work`."""
+        return {"0": max(self._log.end() - self._views.position(), 0)}
+
+
+class Role:
+    """A process's work, done until somebody asks to stop. With `until_idle`, until there is nothing to do."""
+
+    def __init__(self, name: str, begin: Callable[[], Work], until_idle: bool, numbers: Numbers) -> None:
+        self._name, self._begin, self._until_idle, self._numbers = name, begin, until_idle, numbers
+        self._work: Work | None = None
+
+    def run(self, stopping: Stopping) -> None:
+        """Work. Raises what does not pass by itself."""
+        pause, refused_since = FIRST_TRY, None
+        while not stopping.asked:
+            try:
+                idle = self._turn()
+            except TryAgain as refusal:
+                now = time.monotonic()
+                refused_since = refused_since or now
+                if self._until_idle and now - refused_since > PATIENCE:
+                    raise
+                self._refused(refusal, pause)
+                stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - so that several do not come back at once
+                pause = min(pause * 2, LAST_TRY)
+                continue
+            pause, refused_since = FIRST_TRY, None
+            if idle and self._until_idle:
+                return
+
+    def _turn(self) -> bool:
+        """One step, or the wait for one. True if there was nothing to do."""
+        if self._work is None:
+            self._work = self._begin()
+            self._numbers.watch(self._work.lag)
+        began = time.perf_counter()
+        moved = self._work.step()
+        if moved:
+            self._numbers.moved(moved, time.perf_counter() - began)
+            log.info("batch", role=self._name, events=moved, seconds=round(time.perf_counter() - began, 4))
+            return False
+        if not self._until_idle:
+            self._work.wait()
+        return True
+
+    def _refused(self, refusal: TryAgain, pause: float) -> None:
+        self._numbers.refused(type(refusal).__name__)
+        say = log.info if isinstance(refusal, Conflict) else log.warning
+        say("again", role=self._name, error=str(refusal), seconds=pause)
+        # Where we were may be wrong now: the next step begins from what is stored.
+        self._work = None if isinstance(refusal, Conflict) else self._work
+
+
+def run(
+    name: str, parts: Installation, begin: Callable[[], Work], until_idle: bool, lock: AbstractContextManager[Lock] | None = None
+) -> None:
+    """A role in this process, until it is asked to stop or idle. With `lock`, only while it holds that."""
+    numbers = Numbers(name)
+    settle_in()
+    with Stopping() as stopping, Monitor(parts.settings.monitor, parts.settings.host, numbers, parts.settings.max_lag):
+        if lock is None:
+            Role(name, begin, until_idle, numbers).run(stopping)
+            return
+        with lock as held:
+            _while_held(name, begin, until_idle, numbers, stopping, held)
+
+
+def _while_held(name: str, begin: Callable[[], Work], until_idle: bool, numbers: Numbers, stopping: Stopping, held: Lock) -> None:
+    while not stopping.asked:
+        try:
+            taken = held.take(STANDBY)
+        except TryAgain as refusal:
+            log.warning("again", role=name, error=str(refusal))
+            stopping.wait(PAUSE)
+            continue
+        if not taken:
+            numbers.standby()
+            continue
+        log.info("working", role=name)
+        Role(name, lambda: _Held(begin(), held), until_idle, numbers).run(stopping)
+        if until_idle:
+            return
+
+
+class _Held:
+    """Work that is done only while a lock is held; who lost it stands by again at the next step."""
+
+    def __init__(self, work: Work, held: Lock) -> None:
+        self._work, self._held = work, held
+        self.wait, self.lag = work.wait, work.lag
+
+    def step(self) -> int:
+        """See `Work`. Raises `Conflict` if the lock is another's by now, `TryAgain` if nobody can tell."""
+        if not self._held.still() and not self._held.take(STANDBY):
+            raise Conflict("another process has taken over")
+        return self._work.step()
+
+
+def sync(parts: Installation, until_idle: bool) -> None:
+    """Decide what the source log says."""
+    run("sync", parts, lambda: Deciding(parts), until_idle)
+
+
+def relay(parts: Installation, until_idle: bool) -> None:
+    """Put recorded domain events on the domain log."""
+    run("relay", parts, lambda: Relaying(parts), until_idle, parts.only_one("relay"))
+
+
+def project(parts: Installation, until_idle: bool) -> None:
+    """Fold the domain log into the read models."""
+    from services.wiring import now
+
+    run("project", parts, lambda: Folding(parts, now), until_idle, parts.only_one("project"))
