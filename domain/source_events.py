@@ -391,6 +391,9 @@ def _examine(envelope: Envelope, data: Any) -> list[Problem]:
         found.append(Problem("/partitionkey", "differs from account"))
     if envelope.subject is None and envelope.type in SUBJECT_REQUIRED:
         found.append(Problem("/subject", f"required for {envelope.type}"))
+    if "\0" in f"{envelope.id}{envelope.source}{envelope.account}{envelope.subject}":  # no database keeps it in a text
+        names = [name for name in ("id", "source", "account", "subject") if "\0" in (getattr(envelope, name) or "")]
+        found += [Problem(f"/{name}", "holds a NUL character") for name in names]
     kind = type(data)
     if kind is MeetingData:
         found += _examine_meeting(envelope.type, data)

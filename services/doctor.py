@@ -27,14 +27,17 @@ class Report(Struct, frozen=True):
 
 def examine(parts: Installation) -> Report:
     """Files, positions and lag, dead letters. Changes nothing."""
-    checks = [_files(parts), _decided(parts), _relayed(parts), _projected(parts), _dead(parts), *_sound(parts)]
+    checks = [_where(parts), _decided(parts), _relayed(parts), _projected(parts), _dead(parts), *_sound(parts)]
     return Report(all(c.ok for c in checks), checks)
 
 
-def _files(parts: Installation) -> Check:
-    folder = parts.settings.store_folder()
-    size = sum(f.stat().st_size for f in folder.glob("*.sqlite*"))
-    return Check("files", True, f"{folder.resolve()}, {size / 1_048_576:,.1f} MiB")
+def _where(parts: Installation) -> Check:
+    places = [where for where in (parts.where_logs(), parts.where_store()) if where]
+    if parts.settings.scheme_of_store() == "sqlite":
+        folder = parts.settings.store_folder()
+        size = sum(f.stat().st_size for f in folder.glob("*.sqlite*"))
+        places.append(f"{folder.resolve()}, {size / 1_048_576:,.1f} MiB")
+    return Check("stored in", True, "; ".join(places))
 
 
 def _decided(parts: Installation) -> Check:
@@ -61,7 +64,9 @@ def _dead(parts: Installation) -> Check:
 def _sound(parts: Installation) -> list[Check]:
     import sqlite3
 
-    checks = []
+    checks: list[Check] = []
+    if parts.settings.scheme_of_store() != "sqlite":
+        return checks
     for file in sorted(parts.settings.store_folder().glob("*.sqlite")):
         connection = sqlite3.connect(file)
         says = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])

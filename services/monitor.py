@@ -7,7 +7,7 @@ person.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from socketserver import ThreadingMixIn
 from types import TracebackType
 from typing import Any
@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from domain.errors import RendezvousError
@@ -34,14 +34,27 @@ class Numbers:
         self._seconds = Histogram("rendezvous_role_batch_seconds", "Time of a batch", ["role"], registry=self.registry).labels(role)
         self._refusals = Counter("rendezvous_role_refusals", "Steps to be tried again, by kind", ["role", "kind"], registry=self.registry)
         self._working = Gauge("rendezvous_role_working", "1 if it works, 0 if it stands by", ["role"], registry=self.registry).labels(role)
-        self._role = role
+        self._decisions = Counter(
+            "rendezvous_decisions", "Source events by the rule that settled them", ["rule", "outcome"], registry=self.registry
+        )
+        self.role = role
         self._lag: Lag | None = None
-        self.registry.register(_Lags(role, self.lag))
+        self._stalls: Callable[[], int] = int
+        self.registry.register(_Standing(self))
 
-    def watch(self, lag: Lag) -> None:
-        """From now on this tells how much waits."""
-        self._lag = lag
+    def watch(self, lag: Lag, stalls: Callable[[], int] = int) -> None:
+        """From now on these tell how much waits, and how often a consumer was built anew because nothing arrived."""
+        self._lag, self._stalls = lag, stalls
         self._working.set(1)
+
+    def decided(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """So many source events were settled by (rule, outcome)."""
+        for (rule, outcome), events in counts.items():
+            self._decisions.labels(rule, outcome).inc(events)
+
+    def stalls(self) -> int:
+        """How often a consumer was built anew."""
+        return self._stalls()
 
     def moved(self, events: int, seconds: float) -> None:
         """A batch was done."""
@@ -50,7 +63,7 @@ class Numbers:
 
     def refused(self, kind: str) -> None:
         """A step has to be tried again."""
-        self._refusals.labels(self._role, kind).inc()
+        self._refusals.labels(self.role, kind).inc()
 
     def standby(self) -> None:
         """Another process does the work."""
@@ -66,22 +79,25 @@ class Numbers:
         return generate_latest(self.registry)
 
 
-class _Lags(Collector):
+class _Standing(Collector):
     """Looked up when somebody scrapes."""
 
-    def __init__(self, role: str, lag: Callable[[], dict[str, int] | None]) -> None:
-        self._role, self._lag = role, lag
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
 
     def describe(self) -> Iterable[Metric]:
         """Nothing beforehand, so that registering looks nothing up."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """How much waits, by partition."""
+        """How much waits, by partition, and the stalls so far."""
         lags = GaugeMetricFamily("rendezvous_role_lag_events", "Events that wait for a role", labels=["role", "partition"])
-        for partition, events in (self._lag() or {}).items():
-            lags.add_metric([self._role, partition], events)
+        for partition, events in (self._numbers.lag() or {}).items():
+            lags.add_metric([self._numbers.role, partition], events)
         yield lags
+        stalls = CounterMetricFamily("rendezvous_role_stalls", "Consumers built anew because nothing arrived", labels=["role"])
+        stalls.add_metric([self._numbers.role], self._numbers.stalls())
+        yield stalls
 
 
 class _Server(ThreadingMixIn, WSGIServer):

@@ -69,15 +69,17 @@ class Deciding:
 
     name = "sync"
 
-    def __init__(self, parts: Installation) -> None:
-        self._source, self._store, self._sync = parts.source, parts.store, parts.sync()
+    def __init__(self, parts: Installation, numbers: Numbers) -> None:
+        self._source, self._store, self._sync, self._numbers = parts.source, parts.store, parts.sync(), numbers
 
     def step(self) -> int:
         """A batch of each partition."""
         moved = 0
         for partition in self._source.partitions():
             counts = self._sync.step(partition)
-            moved += 0 if counts is None else sum(counts.values())
+            if counts is not None:
+                self._numbers.decided(counts)
+                moved += sum(counts.values())
         return moved
 
     def wait(self) -> None:
@@ -143,8 +145,8 @@ class Folding:
 class Role:
     """A process's work, done until somebody asks to stop. With `until_idle`, until there is nothing to do."""
 
-    def __init__(self, name: str, begin: Callable[[], Work], until_idle: bool, numbers: Numbers) -> None:
-        self._name, self._begin, self._until_idle, self._numbers = name, begin, until_idle, numbers
+    def __init__(self, begin: Callable[[], Work], until_idle: bool, numbers: Numbers, stalls: Callable[[], int] = int) -> None:
+        self._name, self._begin, self._until_idle, self._numbers, self._stalls = numbers.role, begin, until_idle, numbers, stalls
         self._work: Work | None = None
 
     def run(self, stopping: Stopping) -> None:
@@ -170,7 +172,7 @@ class Role:
         """One step, or the wait for one. True if there was nothing to do."""
         if self._work is None:
             self._work = self._begin()
-            self._numbers.watch(self._work.lag)
+            self._numbers.watch(self._work.lag, self._stalls)
         began = time.perf_counter()
         moved = self._work.step()
         if moved:
@@ -189,35 +191,38 @@ class Role:
         self._work = None if isinstance(refusal, Conflict) else self._work
 
 
-def run(
-    name: str, parts: Installation, begin: Callable[[], Work], until_idle: bool, lock: AbstractContextManager[Lock] | None = None
-) -> None:
+Begin = Callable[[Numbers], Work]
+
+
+def run(name: str, parts: Installation, begin: Begin, until_idle: bool, lock: AbstractContextManager[Lock] | None = None) -> None:
     """A role in this process, until it is asked to stop or idle. With `lock`, only while it holds that."""
     numbers = Numbers(name)
     settle_in()
-    with Stopping() as stopping, Monitor(parts.settings.monitor, parts.settings.host, numbers, parts.settings.max_lag):
-        if lock is None:
-            Role(name, begin, until_idle, numbers).run(stopping)
-            return
-        with lock as held:
-            _while_held(name, begin, until_idle, numbers, stopping, held)
+    try:
+        with Stopping() as stopping, Monitor(parts.settings.monitor, parts.settings.host, numbers, parts.settings.max_lag):
+            if lock is None:
+                Role(lambda: begin(numbers), until_idle, numbers, parts.stalls).run(stopping)
+                return
+            with lock as held:
+                _while_held(Role(lambda: _Held(begin(numbers), held), until_idle, numbers, parts.stalls), numbers, stopping, held)
+    finally:
+        parts.close()
 
 
-def _while_held(name: str, begin: Callable[[], Work], until_idle: bool, numbers: Numbers, stopping: Stopping, held: Lock) -> None:
+def _while_held(role: Role, numbers: Numbers, stopping: Stopping, held: Lock) -> None:
+    """Stand by until the lock is ours, then work."""
     while not stopping.asked:
         try:
             taken = held.take(STANDBY)
         except TryAgain as refusal:
-            log.warning("again", role=name, error=str(refusal))
+            log.warning("again", role=numbers.role, error=str(refusal))
             stopping.wait(PAUSE)
             continue
-        if not taken:
-            numbers.standby()
-            continue
-        log.info("working", role=name)
-        Role(name, lambda: _Held(begin(), held), until_idle, numbers).run(stopping)
-        if until_idle:
+        if taken:
+            log.info("working", role=numbers.role)
+            role.run(stopping)
             return
+        numbers.standby()
 
 
 class _Held:
@@ -236,16 +241,16 @@ class _Held:
 
 def sync(parts: Installation, until_idle: bool) -> None:
     """Decide what the source log says."""
-    run("sync", parts, lambda: Deciding(parts), until_idle)
+    run("sync", parts, lambda numbers: Deciding(parts, numbers), until_idle)
 
 
 def relay(parts: Installation, until_idle: bool) -> None:
     """Put recorded domain events on the domain log."""
-    run("relay", parts, lambda: Relaying(parts), until_idle, parts.only_one("relay"))
+    run("relay", parts, lambda _: Relaying(parts), until_idle, parts.only_one("relay"))
 
 
 def project(parts: Installation, until_idle: bool) -> None:
     """Fold the domain log into the read models."""
     from services.wiring import now
 
-    run("project", parts, lambda: Folding(parts, now), until_idle, parts.only_one("project"))
+    run("project", parts, lambda _: Folding(parts, now), until_idle, parts.only_one("project"))

@@ -87,6 +87,28 @@ class Installation:
             done += [f"schema {self.settings.store_schema}: {name}" for name in make_tables(self.database)]
         return done
 
+    def stalls(self) -> int:
+        """How often a consumer of the logs was built anew because nothing arrived; a file has none."""
+        opened = (self.__dict__.get(name) for name in ("source", "domain_log", "dead"))
+        return sum(getattr(log, "stalls", 0) for log in opened if log is not None)
+
+    def close(self) -> None:
+        """Leave what was opened, in order: a consumer group learns at once that its partitions are free."""
+        for name in ("source", "domain_log", "dead", "views", "store", "database"):
+            opened = self.__dict__.pop(name, None)
+            if opened is not None and hasattr(opened, "close"):
+                opened.close()
+
+    def where_logs(self) -> str:
+        """Where the logs are, if not in the store's folder; nothing secret."""
+        if not self._on_kafka:
+            return ""
+        return f"kafka {self.cluster.bootstrap}, topics {self.cluster.prefix}.*"
+
+    def where_store(self) -> str:
+        """Where the store is, if it is a database; nothing secret."""
+        return f"postgresql {self.database.shown}" if self._on_postgres else ""
+
     def _checked_database(self) -> Database:
         if not self._checked:
             from adapters.postgres.migrating import check

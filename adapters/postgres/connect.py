@@ -79,7 +79,7 @@ class Database:
         if not _NAME.fullmatch(schema):
             raise BadInput("schema", "up to 63 small letters, digits and underscores, the first no digit")
         self.schema = schema
-        self._conninfo, self._shown = _conninfo(dsn, schema)
+        self._conninfo, self.shown = _conninfo(dsn, schema)
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             self._conninfo,
             kwargs={"autocommit": True},
@@ -94,7 +94,7 @@ class Database:
         )
 
     def __repr__(self) -> str:
-        return f"Database({self._shown})"
+        return f"Database({self.shown})"
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -161,7 +161,7 @@ class Database:
             psycopg.connect(self._conninfo).close()
         except psycopg.Error as error:
             return in_our_words(error)
-        return TryAgain(f"postgresql: all connections to {self._shown} are in use")
+        return TryAgain(f"postgresql: all connections to {self.shown} are in use")
 
 
 def _is_dead(connection: Connection) -> bool:

@@ -19,6 +19,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -244,9 +245,16 @@ def _command_line(pid: int) -> str:
 
 def _made(folder: Path) -> Broker:
     """A broker, started. Raises `Unavailable` with the reason of the last way tried."""
-    broker: Broker = DockerBroker() if _docker_answers() else LocalBroker(folder)
-    broker.start()
-    return broker
+    if _docker_answers():
+        try:
+            contained = DockerBroker()
+            contained.start()
+            return contained
+        except Exception as error:  # an engine without a registry, for instance; the next in order may do
+            print(f"no container: {error}", file=sys.stderr)
+    local = LocalBroker(folder)
+    local.start()
+    return local
 
 
 def free_port() -> int:
