@@ -1,0 +1,151 @@
+"""Roles as loops: what passes is tried again, what does not ends them, and one of several works while the others stand by."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from domain.errors import Conflict, Stop, TryAgain
+from services import roles
+from services.monitor import Numbers
+from services.roles import Role
+from services.running import Stopping
+
+
+class Work:
+    """Does what it is told, step by step: so many events, or an error."""
+
+    def __init__(self, *steps: int | Exception, then: Callable[[], None] = lambda: None) -> None:
+        self._steps, self._then = iter(steps), then
+        self.waited = 0
+
+    def step(self) -> int:
+        found = next(self._steps, None)
+        if found is None:
+            self._then()
+            return 0
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def wait(self) -> None:
+        self.waited += 1
+
+    def lag(self) -> dict[str, int]:
+        return {"0": 7}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tries follow each other at once."""
+    monkeypatch.setattr(roles, "FIRST_TRY", 0.001)
+    monkeypatch.setattr(roles, "LAST_TRY", 0.002)
+
+
+def ran(begin: Callable[[], Any], until_idle: bool = True, stopping: Stopping | None = None) -> Numbers:
+    numbers = Numbers("sync")
+    Role(begin, until_idle, numbers).run(stopping or Stopping())
+    return numbers
+
+
+def told(numbers: Numbers, name: str) -> float:
+    """The value of a metric."""
+    [line] = [line for line in numbers.text().decode().splitlines() if line.startswith(name)]
+    return float(line.rpartition(" ")[2])
+
+
+def test_until_idle_ends_at_the_first_step_that_finds_nothing() -> None:
+    work = Work(3, 2)
+    numbers = ran(lambda: work)
+    assert told(numbers, 'rendezvous_role_events_total{role="sync"}') == 5
+    assert work.waited == 0
+
+
+def test_for_ever_waits_and_ends_when_asked_after_the_step_at_hand() -> None:
+    stopping = Stopping()
+    work = Work(3, then=stopping.ask)
+    ran(lambda: work, until_idle=False, stopping=stopping)
+    assert work.waited == 1
+
+
+def test_what_passes_is_tried_again() -> None:
+    work = Work(TryAgain("busy"), TryAgain("busy"), 4)
+    numbers = ran(lambda: work)
+    assert told(numbers, 'rendezvous_role_refusals_total{kind="TryAgain",role="sync"}') == 2
+    assert told(numbers, 'rendezvous_role_events_total{role="sync"}') == 4
+
+
+def test_after_a_conflict_the_work_is_begun_anew() -> None:
+    begun = iter([Work(1, Conflict("somebody was first")), Work(2)])
+    numbers = ran(lambda: next(begun))
+    assert next(begun, None) is None
+    assert told(numbers, 'rendezvous_role_events_total{role="sync"}') == 3
+
+
+def test_what_does_not_pass_ends_it() -> None:
+    with pytest.raises(Stop, match="broken"):
+        ran(lambda: Work(1, Stop("broken")))
+
+
+def test_until_idle_does_not_wait_for_ever_for_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roles, "PATIENCE", 0.0)
+    with pytest.raises(TryAgain, match="busy"):
+        ran(lambda: Work(*[TryAgain("busy")] * 1000))
+
+
+class OneLock:
+    """A lock between threads, with the verbs of the real one."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock, self._mine = lock, False
+
+    def take(self, seconds: float = 0.0) -> bool:
+        self._mine = self._mine or self._lock.acquire(timeout=max(seconds, 0))
+        return self._mine
+
+    def still(self) -> bool:
+        return self._mine
+
+    def lose(self) -> None:
+        """As when the connection is lost and another takes it."""
+        self._mine = False
+
+
+@contextmanager
+def holding(lock: OneLock) -> Iterator[OneLock]:
+    yield lock
+
+
+def test_who_lost_the_lock_to_another_does_no_step() -> None:
+    shared = threading.Lock()
+    mine = OneLock(shared)
+    assert mine.take()
+    work = Work(1, 1, 1)
+    held = roles._Held(work, mine)
+    assert held.step() == 1
+    mine.lose()
+    mine.take = lambda seconds=0.0: False  # type: ignore[method-assign]  # another process has it
+    with pytest.raises(Conflict):
+        held.step()
+    assert next(work._steps) == 1, "the step was done all the same"
+
+
+def test_a_standby_takes_over_when_the_lock_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roles, "STANDBY", 0.01)
+    shared = threading.Lock()
+    shared.acquire()
+    numbers, work, stopping = Numbers("relay"), Work(5), Stopping()
+    lock = OneLock(shared)
+    role = Role(lambda: roles._Held(work, lock), True, numbers)
+    standby = threading.Thread(target=roles._while_held, args=(role, numbers, stopping, lock))
+    standby.start()
+    standby.join(0.1)
+    assert standby.is_alive()
+    assert told(numbers, 'rendezvous_role_events_total{role="relay"}') == 0
+    shared.release()
+    standby.join(10)
+    assert told(numbers, 'rendezvous_role_events_total{role="relay"}') == 5
