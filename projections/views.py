@@ -10,7 +10,7 @@ MS: milliseconds since 1970 UTC. Bodies are JSON, ready to be sent. A meeting's 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from domain.errors import Stop
 from projections.bodies import EntryRow, MeetingRow, Standing
@@ -223,6 +223,19 @@ class Views(Protocol):
     def rows(self) -> Iterable[tuple[object, ...]]:
         """Every row of every read model in a fixed order, without what depends on when it was written: for comparing a rebuilt
         set with the live one."""
+
+
+class Rebuildable(Views, Protocol):
+    """Read models beside which a second set can be built, and take their place."""
+
+    def beside(self) -> Rebuildable:
+        """An empty second set, in the place of any that was begun and left."""
+
+    def become(self, other: Any) -> None:
+        """Be what `other`, made by `beside`, is, in one step: whoever asks after it is answered from the new set."""
+
+    def close(self) -> None:
+        """Leave them; nobody may use this object any more."""
 
 
 def listed(row: EntryRow) -> tuple[object, ...]:

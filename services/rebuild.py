@@ -1,19 +1,17 @@
 """Build the read models anew beside the live ones, compare them row for row, switch in one step.
 
 The live ones are folded to the same position first, so that the two must be equal; those that another version of this program left
-are not read at all. The switch is one rename; readers open the
-new file with their next question.
+are not read at all. The switch is one step: whoever asks after it is answered from the new set.
 """
 
 from __future__ import annotations
 
 from itertools import zip_longest
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from projections.views import OutOfDate, Views
+from projections.views import OutOfDate, Rebuildable, Views
 
 if TYPE_CHECKING:
     from services.project import Project
@@ -39,7 +37,7 @@ def rebuild(parts: Installation, switch: bool = True, show: bool = False) -> Reb
     live = _live(parts)
     while live is not None and live.step():
         pass
-    beside = parts.views_beside()
+    beside = parts.views.beside()
     anew = parts.project(beside)
     events = 0
     columns = (TextColumn("folding anew"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -55,10 +53,7 @@ def rebuild(parts: Installation, switch: bool = True, show: bool = False) -> Reb
     if live is None:
         return _anew(parts, beside, events, switch)
     rows, different = compare(parts.views, beside)
-    if switch:
-        parts.views.switch_to(parts.rebuilt_file, beside)
-    else:
-        beside.close()
+    _end(parts, beside, switch)
     sentence = f"{rows:,} rows, equal to the live ones" if not different else f"{len(different)} or more of {rows:,} rows differ"
     if switch:
         sentence += "; the new ones are live"
@@ -68,28 +63,25 @@ def rebuild(parts: Installation, switch: bool = True, show: bool = False) -> Reb
 def _live(parts: Installation) -> Project | None:
     """What folds into the live read models; None if they are of another version of this program."""
     try:
-        return parts.project(parts.views)
+        parts.views.position()
     except OutOfDate:
         return None
+    return parts.project(parts.views)
 
 
-def _anew(parts: Installation, beside: Beside, events: int, switch: bool) -> Rebuilt:
+def _anew(parts: Installation, beside: Rebuildable, events: int, switch: bool) -> Rebuilt:
     """The end of a rebuild that has nothing to compare with."""
-    rows = sum(count for what, count in beside.counts().items() if what != "entries")  # which are versions
-    beside.close()
-    if switch:
-        for suffix in ("-wal", "-shm"):
-            Path(f"{parts.views_file}{suffix}").unlink(missing_ok=True)
-        parts.rebuilt_file.replace(parts.views_file)
+    rows = sum(beside.counts().values())
+    _end(parts, beside, switch)
     sentence = f"{rows:,} rows; the live ones are of another version and were not compared" + ("; the new ones are live" if switch else "")
     return Rebuilt(events, rows, True, switch, [], sentence)
 
 
-class Beside(Views, Protocol):
-    """Read models in a file of their own."""
-
-    def close(self) -> None:
-        """Close it."""
+def _end(parts: Installation, beside: Rebuildable, switch: bool) -> None:
+    if switch:
+        parts.views.become(beside)
+    else:
+        beside.close()
 
 
 def compare(a: Views, b: Views, most: int = 10) -> tuple[int, list[str]]:

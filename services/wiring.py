@@ -21,6 +21,7 @@ from adapters.sqlite.views import SqliteViews
 from adapters.vault import SealingVault
 from adapters.wording import Translated
 from domain.ports import DeadLetters, DomainLog, SourceLog, Store
+from projections.views import Rebuildable, Views
 from services.explain import Explainer
 from services.project import Project
 from services.publish import Publisher
@@ -170,24 +171,17 @@ class Installation:
 
     @property
     def views_file(self) -> Path:
-        """The file of the live read models."""
+        """The file of the live read models, if they are in a file."""
         return self.settings.store_folder() / "views.sqlite"
 
     @cached_property
-    def views(self) -> SqliteViews:
+    def views(self) -> Rebuildable:
         """The live read models."""
-        return SqliteViews(self.views_file)
+        if self._on_postgres:
+            from adapters.postgres.views import PostgresViews
 
-    def views_beside(self) -> SqliteViews:
-        """An empty second set of read models, for a rebuild."""
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{self.rebuilt_file}{suffix}").unlink(missing_ok=True)
-        return SqliteViews(self.rebuilt_file)
-
-    @property
-    def rebuilt_file(self) -> Path:
-        """The file of the read models being rebuilt."""
-        return self.settings.store_folder() / "views.rebuilt.sqlite"
+            return PostgresViews(self._checked_database())
+        return SqliteViews(self.views_file, at_once=False)
 
     @cached_property
     def tokens(self) -> Tokens:
@@ -221,7 +215,7 @@ class Installation:
         """The publishing role."""
         return Relay(self.store, self.domain_log)
 
-    def project(self, views: SqliteViews | None = None) -> Project:
+    def project(self, views: Views | None = None) -> Project:
         """The folding role."""
         return Project(self.domain_log, views or self.views, self.vault)
 

@@ -30,7 +30,7 @@ def main() -> None:
     """Fold the domain log into an empty second set of read models, as `rendezvous rebuild` begins."""
     data, staged, slice_ = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     parts = installation(data)
-    beside = parts.views_beside()
+    beside = parts.views.beside()
     project = parts.project(beside)
     while beside.position() < staged:
         project.step()
