@@ -213,7 +213,7 @@ class _Question:
         """The sentence on top, and whether nothing need be checked."""
         if meeting is not None and newest:
             return self._of_meeting(newest)
-        return self._of_event(newest[-1][0]) if told else self._of_person(newest)
+        return self._of_event(_telling(newest)) if told else self._of_person(newest)
 
     def _of_meeting(self, newest: list[tuple[_Row, Decision]]) -> tuple[str, bool]:
         standing = self._standing(newest[-1][0].meeting)
@@ -312,6 +312,12 @@ def _health(one: _Connection) -> str:
     if one.state == "deauthorised":
         return f"{calendar} has lost its authorisation{why}: nothing is read until it is authorised again."
     return f"{calendar} is {one.state}{why}."
+
+
+def _telling(newest: list[tuple[_Row, Decision]]) -> _Row:
+    """The newest row that says more than that it was known already, if there is one."""
+    rows = [row for row, _ in newest if row.decisions[0].rule not in (Rule.DUPLICATE, Rule.STALE)]
+    return rows[-1] if rows else newest[-1][0]
 
 
 def _stands(contacts: list[str]) -> str:

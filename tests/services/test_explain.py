@@ -146,6 +146,13 @@ def test_what_is_in_a_timeline_is_said_to_be(what: str, says: str) -> None:
     assert ("contact-match", "applied") in rules(explained)
 
 
+def test_what_was_told_again_is_explained_by_what_it_said_at_first() -> None:
+    again = meeting("g1", 2) | {"id": "the same once more"}
+    explained = asking(meeting("g1", 2), again).explain("g1")
+    assert ("stale", "ignored") in rules(explained)
+    assert explained.sentence == "g1: The meeting is in the timeline of contact 151."
+
+
 def test_a_meeting_is_explained_by_its_id() -> None:
     engine = asking(meeting(), meeting(revision=1, title="Renamed"))
     explained = engine.explain(engine.meeting_id())
