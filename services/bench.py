@@ -27,6 +27,7 @@ import msgspec
 from msgspec import Struct
 
 from domain.errors import Stop
+from services.running import settle_in
 from services.settings import Settings
 from services.wiring import Installation
 
@@ -390,12 +391,13 @@ def time_folding(project: Project) -> Folding:
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     # What making the workload left behind would be walked through by the collector, which in a role's own process is not there.
-    gc.collect()
-    gc.freeze()
+    before = gc.get_threshold()
+    settle_in()
     try:
         yield
     finally:
         gc.unfreeze()
+        gc.set_threshold(*before)
 
 
 # --- floors --------------------------------------------------------------------------------------------------------------------

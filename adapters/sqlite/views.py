@@ -82,21 +82,47 @@ _json = msgspec.json.Encoder().encode
 
 
 class SqliteViews:
-    """`projections.views.Views` in a SQLite file. One process folds; any number of threads and processes read."""
+    """`projections.views.Views` in a SQLite file. One process folds; any number of threads and processes read. Without `at_once` it
+    opens nothing before it is first asked, and raises `OutOfDate` then."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, at_once: bool = True) -> None:
         self._path = path
-        self._file = _opened(path)
+        self._opening = threading.Lock()
+        self._connections = _opened(path) if at_once else None
         self._writer = Writer()
         self._mine = threading.local()
         self._vacuum_after = 0.0
 
     def close(self) -> None:
         """Clean what is unclean yet, and close the file; nobody may use it any more."""
+        if self._connections is None:
+            return
         self._vacuum_after = 0.0
         if unclean := int(self._rows("SELECT unclean FROM state")[0][0]):
             self._clean(unclean)
-        self._file.close()
+        self._connections.close()
+
+    # --- a second set
+
+    def beside(self) -> SqliteViews:
+        """An empty second set in a file of its own, in the place of any that was begun and left."""
+        path = self._path.with_name(f"{self._path.stem}.rebuilt{self._path.suffix}")
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        return SqliteViews(path)
+
+    def become(self, other: SqliteViews) -> None:
+        """Be what `other`, made by `beside`, is: one rename. Whoever opens the file after it reads the new set; this object does so
+        with its next question."""
+        other.close()
+        if self._connections is not None:
+            self._connections.close()
+        for suffix in ("-wal", "-shm"):
+            Path(f"{self._path}{suffix}").unlink(missing_ok=True)
+        other._path.replace(self._path)
+        self._connections = None
+        self._writer = Writer()
+        self._mine = threading.local()
 
     # --- folding
 
@@ -190,18 +216,6 @@ class SqliteViews:
         """As promised."""
         rows = self._rows("SELECT account FROM accounts WHERE id NOT IN (SELECT account FROM clocks) ORDER BY 1")
         return [str(row[0]) for row in rows]
-
-    def switch_to(self, rebuilt: Path, other: SqliteViews) -> None:
-        """Become the read models in `rebuilt`, which `other` has open: one rename. Whoever opens the file after it reads the new
-        ones; this object does so with its next question."""
-        other.close()
-        self._file.close()
-        for suffix in ("-wal", "-shm"):
-            Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-        rebuilt.replace(self._path)
-        self._file = _opened(self._path)
-        self._writer = Writer()
-        self._mine = threading.local()
 
     def recorded(self) -> int:
         """As promised."""
@@ -328,6 +342,15 @@ class SqliteViews:
             yield kind, *row
 
     # --- the file
+
+    @property
+    def _file(self) -> Connections:
+        found = self._connections
+        if found is None:
+            with self._opening:
+                # Of two threads that come at once the second finds what the first has opened.
+                found = self._connections = self._connections or _opened(self._path)
+        return found
 
     def _rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
         if not hasattr(self._mine, "tuned"):

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from tests.benchmarks.serving import ROOT, environment
+from tests.benchmarks.serving import ROOT, unset
 
 _HEADERS_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -58,7 +58,7 @@ def load(wanted: Wanted, folder: Path) -> Answered:
     if shutil.which("wrk"):
         return _by_wrk(wanted, folder)
     command = [sys.executable, "-m", "tests.benchmarks.load"]
-    told = subprocess.run(command, input=msgspec.json.encode(wanted), stdout=subprocess.PIPE, check=True, env=environment(), cwd=ROOT)
+    told = subprocess.run(command, input=msgspec.json.encode(wanted), stdout=subprocess.PIPE, check=True, env=unset(), cwd=ROOT)
     return msgspec.json.decode(told.stdout, type=Answered)
 
 

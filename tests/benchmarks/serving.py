@@ -14,17 +14,17 @@ ROOT = Path(__file__).parents[2]
 STOP_SECONDS = 30.0
 
 
-def environment() -> dict[str, str]:
+def unset() -> dict[str, str]:
     """Ours without anybody's settings, so that no benchmark meets a real store."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RENDEZVOUS_")}
     return kept | {"PYTHONPATH": str(ROOT)}
 
 
 @contextmanager
-def serving(module: str, *arguments: str, folder: Path) -> Iterator[str]:
+def serving(module: str, *arguments: str, folder: Path, environment: dict[str, str] | None = None) -> Iterator[str]:
     """Run a module that prints its URL when it answers; the URL's origin. Stopped at the end, and checked to have been alive."""
     command = [sys.executable, "-m", module, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(), cwd=folder) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment or unset(), cwd=folder) as process:
         try:
             assert process.stdout is not None
             said = process.stdout.readline()

@@ -13,7 +13,7 @@ import pytest
 from services.bench import Row, close
 from services.project import BATCH
 from tests.benchmarks.rebuilding import Slice
-from tests.benchmarks.serving import ROOT, environment
+from tests.benchmarks.serving import ROOT, unset
 from tests.benchmarks.table import WANTED
 from tests.benchmarks.workload import decided, size
 
@@ -45,5 +45,5 @@ def test_rebuild(record: Callable[[Row], None], folder: Path) -> None:
 def rebuilt(data: Path, staged: int, slice_: int) -> list[Slice]:
     """Run it."""
     command = [sys.executable, "-m", "tests.benchmarks.rebuilding", str(data), str(staged), str(slice_)]
-    told = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment(), cwd=ROOT)
+    told = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=unset(), cwd=ROOT)
     return [msgspec.json.decode(line, type=Slice) for line in told.stdout.splitlines()]

@@ -1,7 +1,8 @@
-"""One examination for both homes of the read models; the memory twin sits it first."""
+"""One examination for every home of the read models; the memory twin sits it first."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ import msgspec
 import pytest
 
 from adapters.memory.views import MemoryViews
+from adapters.postgres.view_tables import FORMER, LIVE, NEXT, Tables
+from adapters.postgres.views import PostgresViews
 from adapters.sqlite import connect
 from adapters.sqlite.views import SqliteViews
 from domain.errors import Conflict
@@ -18,20 +21,35 @@ from projections import bodies, contact_timeline
 from projections.bodies import Common, EntryRow, MeetingRow
 from projections.contact_timeline import Organizer, Participant, Scrub
 from projections.views import Changes, ClockRow, ConnectionRow, ContactRow, DecisionRow, OutOfDate, Page, StoredMeeting, Views
+from tests.servers.postgres import closing_databases as closing_databases
+from tests.servers.postgres import database
 
 A, B = "62515", "7"
 BO, CY = "bo".ljust(22, "_"), "cy".ljust(22, "_")
 M1, M2 = "0b0e6a5c-8d7f-5e21-a1b2-c3d4e5f60718", "1b0e6a5c-8d7f-5e21-a1b2-c3d4e5f60718"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def views(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Views]:
     if request.param == "memory":
         yield MemoryViews()
-        return
-    sqlite = SqliteViews(tmp_path / "views.db")
-    yield sqlite
-    sqlite.close()
+    elif request.param == "sqlite":
+        sqlite = SqliteViews(tmp_path / "views.db")
+        yield sqlite
+        sqlite.close()
+    else:
+        with in_postgres(tmp_path) as postgres:
+            yield postgres
+
+
+@contextlib.contextmanager
+def in_postgres(folder: Path) -> Iterator[PostgresViews]:
+    """Read models in the schemas that belong to a folder, which are dropped afterwards."""
+    opened = database(folder)
+    with contextlib.closing(PostgresViews(opened)) as views:
+        yield views
+    for suffix in (LIVE, NEXT, FORMER):
+        Tables(opened, suffix).drop()
 
 
 def common(meeting: str = M1, account: str = A, title: str = "v1", people: tuple[str, ...] = (BO, CY), **more: Any) -> Common:
@@ -423,6 +441,35 @@ def test_a_scrubbed_person_is_named_by_no_row(views: Views) -> None:
     assert [row for row in views.rows() if row[1] == A and any(b"cy@client.example" in x for x in row if isinstance(x, bytes))] == []
 
 
+# --- a second set ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def lasting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqliteViews | PostgresViews]:
+    with contextlib.closing(SqliteViews(tmp_path / "views.db")) if request.param == "sqlite" else in_postgres(tmp_path) as made:
+        yield made
+
+
+def test_a_second_set_takes_the_place_of_the_first(lasting: Any) -> None:
+    written(lasting, entries=[entry(), entry(M2)], contacts=[contact()])
+    beside = lasting.beside()
+    written(beside, entries=[entry()])
+    written(beside, entries=[entry(M1, 5, start=300, end=400)])
+    assert (found(lasting), found(beside), lasting.position(), beside.position()) == (["a:100", "b:100"], ["a:100", "a:5"], 1, 2)
+    lasting.become(beside)
+    assert (found(lasting), lasting.position(), lasting.contact(A, "151")) == (["a:100", "a:5"], 2, None)
+    ends(lasting, M1, at=2000, entries=[entry(version=2)])
+    assert (found(lasting), titles(lasting)) == (["a:100"], ["v2"])
+
+
+def test_of_a_second_set_nothing_is_left_for_the_next(lasting: Any) -> None:
+    written(lasting.beside(), entries=[entry()])
+    beside = lasting.beside()
+    assert (list(beside.rows()), beside.position()) == ([], 0)
+    lasting.become(beside)
+    assert list(lasting.rows()) == []
+
+
 # --- the file ------------------------------------------------------------------------------------------------------------------------
 
 
@@ -444,6 +491,20 @@ def test_a_file_of_another_version_is_refused_with_what_to_do(tmp_path: Path) ->
     before.close()
     with pytest.raises(OutOfDate, match="run `rendezvous rebuild`"):
         SqliteViews(tmp_path / "views.db")
+
+
+def test_a_file_of_another_version_can_be_replaced(tmp_path: Path) -> None:
+    before = connect.connect(tmp_path / "views.db")
+    before.execute("CREATE TABLE state (one INTEGER PRIMARY KEY)")
+    before.close()
+    views = SqliteViews(tmp_path / "views.db", at_once=False)
+    with pytest.raises(OutOfDate):
+        views.position()
+    beside = views.beside()
+    written(beside, entries=[entry()])
+    views.become(beside)
+    assert titles(views) == ["v1"]
+    views.close()
 
 
 def test_two_writers_of_one_file_do_not_confuse_its_ids(tmp_path: Path) -> None:
