@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from domain.ports import NewRecord, SourceLog, Vault
 from domain.sighting import digest
-from domain.source_events import MAX_BYTES, Problem, SourceEvent, read
+from domain.source_events import MAX_BYTES, PrivateMeetingData, Problem, SourceEvent, read
 from services.sealing import as_told, encode, keep_all
 
 MOST_ECHOED = 1024
@@ -63,7 +63,7 @@ class Publisher:
 
     def _accept(self, told: Sequence[Told], dry_run: bool, ours: bool) -> list[Receipt]:
         now = self._clock()
-        examined = [_examined(raw, account) for raw, account in told]
+        examined = [_examined(raw, account, ours) for raw, account in told]
         events = [_timed(one if ours else as_told(one), now) for one in examined if isinstance(one, SourceEvent)]
         settled = iter(_tried(events) if dry_run else self._append(events, now))
         return [next(settled) if isinstance(one, SourceEvent) else one for one in examined]
@@ -83,11 +83,13 @@ class Publisher:
         return receipts
 
 
-def _examined(raw: bytes, account: str | None) -> SourceEvent | Receipt:
+def _examined(raw: bytes, account: str | None, ours: bool) -> SourceEvent | Receipt:
     """The event, or the receipt that rejects it."""
     found = read(raw)
     if not isinstance(found, SourceEvent):
         return _unreadable(raw, found)
+    if not ours and isinstance(found.data, PrivateMeetingData):  # the kept form, which only we may say
+        return _rejected(found.id, found.source, [Problem(f"/data/{n}", f"required field `{n}` is missing") for n in ("start", "duration")])
     if account is not None and found.account != account:
         return _rejected(found.id, found.source, [Problem("/account", f"this token publishes for account {account} only")])
     return found

@@ -71,7 +71,7 @@ def _live(parts: Installation) -> Project | None:
 
 def _anew(parts: Installation, beside: Rebuildable, events: int, switch: bool) -> Rebuilt:
     """The end of a rebuild that has nothing to compare with."""
-    rows = sum(beside.counts().values())
+    rows = sum(1 for _ in beside.rows())
     _end(parts, beside, switch)
     sentence = f"{rows:,} rows; the live ones are of another version and were not compared" + ("; the new ones are live" if switch else "")
     return Rebuilt(events, rows, True, switch, [], sentence)

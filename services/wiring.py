@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from adapters.sqlite.views import SqliteViews
 from adapters.vault import SealingVault
 from adapters.wording import Translated
 from domain.ports import DeadLetters, DomainLog, SourceLog, Store
-from projections.views import Rebuildable, Views
+from projections.views import OutOfDate, Rebuildable, Views
 from services.explain import Explainer
 from services.project import Project
 from services.publish import Publisher
@@ -86,6 +86,8 @@ class Installation:
             from adapters.postgres.migrating import migrate as make_tables
 
             done += [f"schema {self.settings.store_schema}: {name}" for name in make_tables(self.database)]
+            with suppress(OutOfDate):  # a rebuild's business, and it says so
+                self.views.position()  # a set of read models makes itself when it is first asked, which a standby cannot
         return done
 
     def stalls(self) -> int:

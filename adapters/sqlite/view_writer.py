@@ -140,11 +140,12 @@ class Writer:
         self._meetings: dict[tuple[str, str], int] = {}
         self._known = 0
 
-    def write(self, connection: sqlite3.Connection, changes: Changes, position: int, recorded_at: int) -> int:
-        """All of it, in the transaction that is open. Returns how unclean the file is after it."""
+    def write(self, connection: sqlite3.Connection, changes: Changes, position: int, recorded_at: int, seen: int | None) -> int:
+        """All of it, in the transaction that is open. `seen` is the position it was folded from, None if nobody asked. Returns how
+        unclean the file is after it."""
         before, last_id, unclean = connection.execute("SELECT position, last_id, unclean FROM state").fetchone()
-        if position <= before:
-            raise Conflict(f"position {position} is not ahead of {before}")
+        if position <= before or seen not in (None, before):
+            raise Conflict(f"position {position}, folded from {seen}, does not follow on {before}")
         if before != self._position or self._known + len(self._meetings) > _MOST_KNOWN:
             self._forget()
         self._last_meeting = connection.execute("SELECT coalesce(max(id), 0) FROM meetings").fetchone()[0]

@@ -114,6 +114,7 @@ class SqliteViews:
     def become(self, other: SqliteViews) -> None:
         """Be what `other`, made by `beside`, is: one rename. Whoever opens the file after it reads the new set; this object does so
         with its next question."""
+        other._go_on_above(self._last_id())
         other.close()
         if self._connections is not None:
             self._connections.close()
@@ -124,16 +125,30 @@ class SqliteViews:
         self._writer = Writer()
         self._mine = threading.local()
 
+    def _last_id(self) -> int:
+        try:
+            return int(self._rows("SELECT last_id FROM state")[0][0])
+        except OutOfDate:
+            return 0
+
+    def _go_on_above(self, last_id: int) -> None:
+        """Live readers of another set know ids up to this one: what comes now must have greater ones."""
+        with self._file.writing() as connection:
+            connection.execute("UPDATE state SET last_id = max(last_id, ?)", (last_id,))
+
     # --- folding
 
     def position(self) -> int:
-        """As promised."""
-        return int(self._rows("SELECT position FROM state")[0][0])
+        """As promised. Remembered for the thread that asks: what it folds follows on this position and no other."""
+        found = int(self._rows("SELECT position FROM state")[0][0])
+        self._mine.seen = found
+        return found
 
     def apply(self, changes: Changes, position: int, recorded_at: int) -> None:
         """As promised. Erasures rewrite the file as a whole, so that no page keeps a copy of what moved within it."""
         with self._file.writing() as connection:
-            unclean = self._writer.write(connection, changes, position, recorded_at)
+            unclean = self._writer.write(connection, changes, position, recorded_at, getattr(self._mine, "seen", None))
+        self._mine.seen = position
         if unclean:
             self._clean(unclean)
 
@@ -293,13 +308,16 @@ class SqliteViews:
     def changes(self, account: str, contact: str | None, after: int, limit: int) -> list[Change]:
         """As promised."""
         asked: tuple[object, ...]
+        # Two questions about one state: what is committed between them waits for the next time.
+        last = self._rows("SELECT last_id FROM state")[0][0]
         if contact is None:
-            where, asked = f"{{0}}.id > ? AND +t.account = {_ACCOUNT}", (after, account, limit)
+            where, asked = f"{{0}}.id > ? AND +t.account = {_ACCOUNT} AND {{0}}.id <= ?", (after, account, last, limit)
         elif self.entry_version(account, contact) <= after:
             return []
         else:
-            where = f"{{0}}.timeline = (SELECT id FROM timelines WHERE account = {_ACCOUNT} AND contact = ?) AND {{0}}.id > ?"  # noqa: S608 - constants only
-            asked = account, contact, after, limit
+            timeline = f"(SELECT id FROM timelines WHERE account = {_ACCOUNT} AND contact = ?)"  # noqa: S608 - constants only
+            where = f"{{0}}.timeline = {timeline} AND {{0}}.id > ? AND {{0}}.id <= ?"
+            asked = account, contact, after, last, limit
         told = self._rows(f"{_WHOLE} WHERE {where.format('v')} ORDER BY v.id LIMIT ?", asked)
         found = [Change(id_, *row.full, row.common.position, row.body) for id_, row in _whole(told)]
         left = self._rows(

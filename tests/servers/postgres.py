@@ -100,7 +100,8 @@ def closing_databases() -> Iterator[None]:
     if schemas:
         with psycopg.connect(dsn(), autocommit=True) as connection:
             for schema in schemas:
-                connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE".encode())
+                for read_models in ("", "_views", "_views_next", "_views_former"):
+                    connection.execute(f"DROP SCHEMA IF EXISTS {schema}{read_models} CASCADE".encode())
     _migrated.clear()
 
 
