@@ -26,7 +26,7 @@ class Refused(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """A provider object that was only named (a webhook item): it must be read before anything can be said about it."""
+    """A provider object that was only named (a webhook item), or read in part: it must be read, whole, before it can be said."""
 
     kind: str
     id: str

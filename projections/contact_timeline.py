@@ -379,13 +379,14 @@ class Timelines:
         """This meeting has no stored entries: it is new."""
         self._whole.add((account, meeting))
 
-    def show(self, at: Moment, before: View | None, scene: Scene, low: int, high: int) -> Laid | None:
-        """The entries follow the view, laid out in [low, high) ms. Returns the one occurrence of what is no more than a single meeting."""
+    def show(self, at: Moment, before: View | None, scene: Scene, low: int, high: int, keeps_past: bool = True) -> Laid | None:
+        """The entries follow the view, laid out in [low, high) ms, and what is past of a series stays if `keeps_past`. Returns the one
+        occurrence of what is no more than a single meeting."""
         rows = self._all_of(at.account, at.meeting)
         laid_out = scene.laid_out(low, high)
         wanted = self._put_changed(at, before, scene, low, high, rows, laid_out)
         if wanted != rows.keys():
-            kept = _kept_past(scene)
+            kept = _kept_past(scene) if keeps_past else frozenset()
             for key in [key for key in rows if key not in wanted and not (key[0] in kept and self._start(rows[key]) < low)]:
                 self._leave(at, key, rows.pop(key))
         return laid_out[0] if scene.is_single and len(laid_out) == 1 else None

@@ -37,6 +37,9 @@ from projections.decision_journal import Decided, canonical
 from projections.meeting_view import Meetings
 from projections.views import Changes, ClockRow, DecisionRow, Views
 
+FOREVER = 2**62
+"""Later than any series is laid out to (ms)."""
+
 UNTICKED_DAYS = 365
 """How far around an event series are laid out in an account whose clock never ticked."""
 
@@ -185,7 +188,7 @@ class _Folding:
             # After a purge nothing of it stands there, whatever its view was.
             before = None if event.purge else self._meetings.view(at.account, at.meeting)
             only = self._timelines.show(at, before, scene, low, high)
-            self._meetings.shown(at, scene, only, high)
+            self._meetings.shown(at, scene, only, high, self._clocks[event.account] is not None)
         else:
             self._timelines.close(at)
             self._meetings.hidden(at)
@@ -223,9 +226,10 @@ class _Folding:
         self._clocks[account] = ClockRow(account, ticked, event.before_days, event.after_days)
         self._ticked[account] = None
         low, high = self._horizon(account, ticked)
-        # As the clock goes forward the span behind is laid out already; the first tick, or a longer past, has all to do.
+        # As the clock goes forward the span behind is laid out already; a longer past has all to do. The first tick lays out every
+        # series anew: what was shown before followed no clock, and must not depend on how much of it was told before the tick.
         onward = former_low is not None and former_low <= low
-        for meeting, series_to in self._meetings.to_extend(account, high):
+        for meeting, series_to in self._meetings.to_extend(account, high if former is not None else FOREVER):
             view = self._meetings.view(account, meeting)
             if view is not None:
                 at = Moment(account, meeting, position, event.recorded_at)
@@ -234,7 +238,11 @@ class _Folding:
                 contact_timeline.add_named(view, tokens, contacts)
                 self._people.load(account, sorted(tokens))
                 self._contacts.load(account, sorted(contacts))
-                self._timelines.extend(at, self._scene(at, view), max(low, series_to) if onward else low, high, looks=not onward)
+                scene = self._scene(at, view)
+                if former is None:
+                    self._timelines.show(at, view, scene, low, high, keeps_past=False)
+                else:
+                    self._timelines.extend(at, scene, max(low, series_to) if onward else low, high, looks=not onward)
                 self._meetings.extended(account, meeting, high)
 
     # --- contacts

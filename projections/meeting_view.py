@@ -92,8 +92,9 @@ class Meetings:
         reach.update((meeting, series_to) for (of, meeting), series_to in self._extended.items() if of == account)
         return sorted((meeting, series_to) for meeting, series_to in reach.items() if series_to is not None and series_to < before)
 
-    def shown(self, at: Moment, scene: Scene, only: Laid | None, high: int) -> None:
-        """Its timelines show it so now, laid out up to `high` ms; `only` is its occurrence if it is no more than a single meeting."""
+    def shown(self, at: Moment, scene: Scene, only: Laid | None, high: int, ticked: bool) -> None:
+        """Its timelines show it so now, laid out up to `high` ms; `only` is its occurrence if it is no more than a single meeting. A
+        series of an account whose clock has not `ticked` is looked at again when it does, also if it has ended before."""
         view = scene.view
         part = view.parts[0] if view.parts else None
         if only is not None:
@@ -104,7 +105,7 @@ class Meetings:
         common = scene.common(shown)
         rules = _encode(part.rules).decode() if part is not None and part.rules else "[]"
         contacts = _encode(shown.contacts).decode() if shown.contacts else "[]"
-        reach = high if _goes_on(view, high) else None
+        reach = high if _goes_on(view, high) or (scene.is_series and not ticked) else None
         what = at.account, at.meeting, None, at.position, at.recorded_at, reach, _encode(view)
         row = MeetingRow(*what, common, slot.start, slot.end, contacts, rules)
         self._put(row, view)

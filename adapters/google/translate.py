@@ -1,15 +1,20 @@
 """Google Calendar v3 bodies as source events: pages of an events.list, bare lists of events, single events.
 
 What must stay true:
-- pure and total: whatever JSON a body holds, `translate` raises nothing; an item is said or refused, never lost;
+- pure and total: whatever JSON a body holds, `translate` raises nothing; an item is said, refused or to be read, never lost;
 - whatever is said here, the source log accepts: every event has passed `source_events.read`;
-- ids and etags are opaque. An instance's id names neither its series nor its day (Calendar API, "Events: instances").
+- ids and etags are opaque. An instance's id names neither its series nor its day (Calendar API, "Events: instances");
+- what Google leaves out is unknown, never empty: a time that a tombstone lacks, a guest list that was cut short.
+
+A cancelled item is told as what it says. With times, guests and a revision of its own it is the meeting's record, cancelled
+for all; with less it is a tombstone, and so is the record of a meeting that a guest took off his calendar, who declines by it.
 
 Field by field from the Calendar API reference, Events resource; `recurrence` lines from RFC 5545 3.8.5.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
@@ -19,7 +24,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from adapters import wording
-from adapters.wording import Refused, Translated
+from adapters.wording import Hint, Refused, Translated
 from domain import source_events
 from domain.errors import BadInput
 
@@ -50,8 +55,13 @@ _KINDS = {
 }
 _ANSWERS = {"needsAction": "needs-action", "accepted": "accepted", "declined": "declined", "tentative": "tentative"}
 _PRIVATE = ("private", "confidential")
-# Who may read a calendar, but not what stands in its private events.
+# Who may read a calendar, but not what stands in its private events; and who sees no details of any.
 _OUTSIDERS = ("reader", "writerWithoutPrivateAccess")
+_BLIND = ("freeBusyReader", "none")
+# An event read with all its details has an organiser at the least.
+_DETAILS = ("summary", "organizer", "creator", "attendees")
+# Calendars that are no person's: rooms, groups, imported ones.
+_NOBODYS = ".calendar.google.com"
 
 
 class _Mailbox(NamedTuple):
@@ -62,11 +72,11 @@ class _Mailbox(NamedTuple):
 
 
 class _Page(NamedTuple):
-    """What a page says about all its items. A single event comes without a page."""
+    """What a page says about all its items. A single event, as it is read by id, comes without a page: not `listed`."""
 
     time_zone: str | None = None
     access_role: str | None = None
-    updated: datetime | None = None
+    listed: bool = False
 
 
 class _Item(NamedTuple):
@@ -96,8 +106,9 @@ class _Frame(NamedTuple):
 def translate(bodies: Iterable[object], *, account: str, user: str, calendar: str | None = None, address: str | None = None) -> Translated:
     """Decoded Google bodies, in order, as source events of `user`'s primary calendar; what cannot be said is refused.
 
-    `user` is the CRM user id of the connection's owner, `address` the owner's own address (it fills in for a person
-    whom Google marks `self` without an e-mail address). There are never hints: Google's notifications have no body.
+    `user` is the CRM user id of the connection's owner, `address` the owner's own address if it is not the calendar's id
+    (it fills in for a person whom Google marks `self` without an e-mail address). A hint names a listed event whose guest
+    list was cut short: read by id, it is told; its guests, where even then some are left out, as hidden details.
 
     >>> page = {"kind": "calendar#events", "items": [{"id": "7k1b0", "etag": '"1"', "status": "cancelled"}]}
     >>> said = translate([page, {"kind": "calendar#colors"}], account="62515", user="501")
@@ -106,15 +117,32 @@ def translate(bodies: Iterable[object], *, account: str, user: str, calendar: st
     >>> said.refused
     [Refused(what='body 2', reason='calendar#colors, not an event or a list of events')]
     """
-    mailbox = _Mailbox(account, user, calendar or "primary", address)
+    mailbox = _Mailbox(account, user, calendar or "primary", address or _owners_address(calendar))
     said = Translated([], [], [])
+    unread: dict[str, Hint] = {}
     for number, body in enumerate(bodies, 1):
         for item in _items(body, f"body {number}"):
             try:
-                said.events.append(_said(item, mailbox))
+                _tell(item, mailbox, said.events, unread)
             except BadInput as error:
                 said.refused.append(Refused(_name(item), error.reason if not error.pointer else f"{error.pointer}: {error.reason}"))
+    said.hints.extend(unread.values())
     return said
+
+
+def _tell(item: _Item, box: _Mailbox, events: list[dict[str, Any]], unread: dict[str, Hint]) -> None:
+    """The item as one more event, or as one to be read by id; what is told later in the call has been read."""
+    event = _event(item.value)
+    if item.page.listed and _is_cut_short(event) and not _is_cancelled(event):
+        unread[event["id"]] = Hint("event", event["id"])
+        return
+    events.append(_said(event, item.page, box))
+    unread.pop(event["id"], None)
+
+
+def _owners_address(calendar: str | None) -> str | None:
+    """The id of a primary calendar is its owner's address."""
+    return calendar if calendar and "@" in calendar and not calendar.casefold().endswith(_NOBODYS) else None
 
 
 # --- what is in a body ------------------------------------------------------------------------------------------------
@@ -133,7 +161,7 @@ def _in_object(body: object, where: str) -> Iterator[_Item]:
     if not isinstance(body, dict) or not _is_page(body):
         yield _Item(where, body, _Page())
         return
-    page = _Page(_usable_zone(body.get("timeZone")), _text(body.get("accessRole")), _moment(body.get("updated")))
+    page = _Page(_usable_zone(body.get("timeZone")), _text(body.get("accessRole")), listed=True)
     for number, item in enumerate(body.get("items") or [], 1):
         yield _Item(f"{where}, item {number}", item, page)
 
@@ -177,20 +205,27 @@ def _event(value: object) -> dict[str, Any]:
 # --- one event --------------------------------------------------------------------------------------------------------
 
 
-def _said(item: _Item, box: _Mailbox) -> dict[str, Any]:
-    event, page = _event(item.value), item.page
+def _said(event: dict[str, Any], page: _Page, box: _Mailbox) -> dict[str, Any]:
+    if not _is_cancelled(event):
+        return _enveloped(event, box, _event_id(event, box), *_meeting(event, page, box))
+    if _is_record(event, box):
+        # A record that cannot be said whole says at least that it is cancelled.
+        with contextlib.suppress(BadInput):
+            return _enveloped(event, box, _event_id(event, box, "cancelled"), *_meeting(event, page, box))
+    return _enveloped(event, box, _event_id(event, box), *_deletion(event, page, box))
+
+
+def _enveloped(event: dict[str, Any], box: _Mailbox, id: str, kind: str, data: dict[str, Any]) -> dict[str, Any]:
     updated = _moment(event.get("updated"))
-    kind, data = _deletion(event, page, box) if event.get("status") == "cancelled" else _meeting(event, page, box)
-    happened = updated or page.updated
     return _accepted(
         wording.envelope(
             kind,
-            id=_event_id(event, box),
+            id=id,
             source=f"/accounts/{box.account}/calendars/google/{box.calendar}",
             subject=event["id"],
-            time=wording.instant(happened) if happened else None,
+            time=wording.instant(updated) if updated else None,
             account=box.account,
-            # A page's time is no revision of the item, and before 1970 a sequence would not compare as text.
+            # Before 1970 a sequence would not compare as text.
             sequence=wording.sequence(updated) if updated and updated >= _EPOCH else None,
             data=data,
         )
@@ -205,18 +240,43 @@ def _accepted(event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-def _event_id(event: dict[str, Any], box: _Mailbox) -> str:
+def _event_id(event: dict[str, Any], box: _Mailbox, form: str = "") -> str:
+    """`form` tells apart what one revision may be said as: the tombstone in a list, and the record read by id."""
     revision = _text(event.get("etag")) or _text(event.get("updated")) or wording.digest(event)
-    said = f"google:{box.user}:{event['id']}:{revision}"
+    named = f"{revision}:{form}" if form else revision
+    said = f"google:{box.user}:{event['id']}:{named}"
     # Google allows ids of 1,024 characters, the log as many for the whole.
-    return said if len(said) <= 1024 else f"google:{box.user}:{wording.digest([event['id'], revision])}"
+    return said if len(said) <= 1024 else f"google:{box.user}:{wording.digest([event['id'], named])}"
+
+
+def _is_cancelled(event: dict[str, Any]) -> bool:
+    return event.get("status") == "cancelled"
+
+
+def _is_cut_short(event: dict[str, Any]) -> bool:
+    """Were guests left out of the list?"""
+    return event.get("attendeesOmitted") is True
+
+
+def _is_record(event: dict[str, Any], box: _Mailbox) -> bool:
+    """Is this cancelled item the meeting's whole record, cancelled for all? Without its guests it would take them off the
+    meeting, and without its revision's time it could not be told since when it is cancelled."""
+    whole = _objects(event.get("attendees")) and not _is_cut_short(event) and event.get("start") is not None
+    timed = _moment(event.get("created")) and _moment(event.get("updated"))
+    return bool(whole and timed) and not _withdrew(event, box)
+
+
+def _withdrew(event: dict[str, Any], box: _Mailbox) -> bool:
+    """Did a guest take the meeting off his own calendar? His copy keeps its details then, cancelled, and he has declined
+    (Calendar API, Events resource, `status`)."""
+    own = [p for p in _objects(event.get("attendees")) if _is_own(p, box)]
+    organises = _is_own(_inside(event, "organizer"), box) or any(p.get("organizer") is True for p in own)
+    return not organises and any(p.get("responseStatus") == "declined" for p in own)
 
 
 def _deletion(event: dict[str, Any], page: _Page, box: _Mailbox) -> tuple[str, dict[str, Any]]:
-    """Only the id of a tombstone is certain. Without an `updated` of its own it happened before its page was read,
-    and after every revision that an earlier page held."""
+    """Only the id of a tombstone is certain. Mostly it has no `updated` of its own, and its page's is not its time."""
     known = _provenance(event, page, box)
-    known["updated"] = known["updated"] or (wording.instant(page.updated) if page.updated else None)
     return "meeting.deleted", {"provenance": {name: value for name, value in known.items() if value is not None}}
 
 
@@ -232,14 +292,20 @@ def _meeting(event: dict[str, Any], page: _Page, box: _Mailbox) -> tuple[str, di
         "title": wording.clean(event.get("summary")) or None,
         "description": wording.clean(event.get("description"), None) or None,
         **_times(event, page),
-        "status": "tentative" if event.get("status") == "tentative" else "confirmed",
+        "status": _status(event),
         "privacy": "private" if event.get("visibility") in _PRIVATE else "public",
         "kind": _kind(event.get("eventType")),
         "location": wording.clean(event.get("location")) or None,
         "conferenceUrl": _conference(event),
         "participants": _participants(event, box),
     }
-    return "meeting.created" if abs(updated - created) <= _AT_ONCE else "meeting.updated", data
+    new = abs(updated - created) <= _AT_ONCE and not _is_cancelled(event)
+    return "meeting.created" if new else "meeting.updated", data
+
+
+def _status(event: dict[str, Any]) -> str:
+    status = event.get("status")
+    return status if status in ("tentative", "cancelled") else "confirmed"
 
 
 def _provenance(event: dict[str, Any], page: _Page, box: _Mailbox) -> dict[str, Any]:
@@ -267,9 +333,11 @@ def _link(event: dict[str, Any]) -> str | None:
 
 
 def _details_hidden(event: dict[str, Any], page: _Page) -> bool:
-    """Are the details unknown to us rather than empty? (accessRole of events.list)"""
+    """Are the details, or only some guests, unknown to us rather than empty? By accessRole of events.list; an event read by id
+    comes without one, and shows it by what it lacks."""
     private = event.get("visibility") in _PRIVATE and not _text(event.get("summary"))
-    return page.access_role == "freeBusyReader" or (page.access_role in _OUTSIDERS and private)
+    nothing = all(event.get(name) is None for name in _DETAILS)
+    return page.access_role in _BLIND or (page.access_role in _OUTSIDERS and private) or nothing or _is_cut_short(event)
 
 
 def _kind(event_type: object) -> str:
@@ -316,6 +384,12 @@ def _guest(person: dict[str, Any], box: _Mailbox, owner: str | None) -> dict[str
 def _address(person: dict[str, Any], box: _Mailbox) -> str | None:
     given = (wording.clean(person.get("email")) or "").strip()
     return given or (box.address if person.get("self") is True else None)
+
+
+def _is_own(person: dict[str, Any], box: _Mailbox) -> bool:
+    """Is this the mailbox's owner, by Google's word or by his address?"""
+    address = _address(person, box)
+    return person.get("self") is True or bool(address and box.address and address.casefold() == box.address.casefold())
 
 
 def _display_name(person: dict[str, Any]) -> str | None:

@@ -78,7 +78,8 @@ def _object(row: Mapping[str, Any], id: object, properties: Mapping[str, Any]) -
         "createdAt": row.get("createdAt"),
         "updatedAt": row.get("updatedAt"),
         "syncedAt": row.get("_fivetran_synced"),
-        "associations": row.get("associations"),
+        # Exports keep associations in tables of their own: what a row would say of them, no other read of it can.
+        "associations": row.get("associations") or {},
     }
 
 

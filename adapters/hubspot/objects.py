@@ -29,7 +29,7 @@ _UPDATED = ("lastmodifieddate", "hs_lastmodifieddate")
 
 class CrmObject(NamedTuple):
     """A meeting or a contact as it was read. `updated` is when it last changed, None if nobody says; `revision` is that
-    time as HubSpot wrote it. An object that was read without its associations has none: it cannot be told apart."""
+    time as HubSpot wrote it. `associations` is None where they were not read, as in what a search finds: not none, unknown."""
 
     kind: str
     id: str
@@ -74,11 +74,21 @@ def flatten(bodies: Iterable[object]) -> Iterator[object]:
         body = waiting.popleft()
         if isinstance(body, dict) and isinstance(body.get("results"), list):
             errors = body.get("errors")
-            body = body["results"] + (errors if isinstance(errors, list) else [])
+            # Only what a search found says how many there are in all, and it never has associations.
+            results = body["results"] if "total" in body else [_whole(one) for one in body["results"]]
+            yield from results
+            body = errors if isinstance(errors, list) else []
         if isinstance(body, list):
             waiting.extendleft(reversed(body))
         else:
-            yield body
+            yield _whole(body)
+
+
+def _whole(body: object) -> object:
+    """An object of an answer in which associations could stand: without the field it has none."""
+    if isinstance(body, dict) and isinstance(body.get("properties"), dict) and body.get("associations") is None:
+        return body | {"associations": {}}
+    return body
 
 
 def read(body: object) -> CrmObject | Person | Merge | Refused:

@@ -11,12 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import msgspec
+
 from adapters.hubspot import contacts, meetings, objects, users, webhooks
 from adapters.hubspot.csv_rows import rows
 from adapters.hubspot.objects import CrmObject, Merge, Person
 from adapters.hubspot.users import owners_map
 from adapters.hubspot.webhooks import Item
 from adapters.wording import Hint, Refused, Translated
+from domain import source_events
 
 __all__ = ["owners_map", "rows", "translate"]
 
@@ -38,7 +41,8 @@ def translate(bodies: Iterable[object], *, account: str, user: str | None = None
     """The bodies as source events of `account`, in their order, merges last; each event once.
 
     `owners` (owner id -> user id) says whose a meeting is, with the owners among the bodies; `user` is for the rest. A
-    hint is left out when a body of that object is in the call: it has been read.
+    hint is left out when a body of that object is in the call: it has been read. A meeting that a search found has not:
+    a search never shows associations, and it would be told as having none.
 
     >>> contact = {"id": "151", "properties": {"email": "bo@client.example", "firstname": "Bo", "lastname": "Lindqvist"}}
     >>> [(e["type"], e["subject"], e["data"]["name"]) for e in translate([contact], account="62515").events]
@@ -51,12 +55,27 @@ def translate(bodies: Iterable[object], *, account: str, user: str | None = None
     # A merge needs the survivor's body, which may come after it.
     found.sort(key=lambda one: isinstance(one, Merge))
     call = _Call(account, user, {**owners_map(flat), **(owners or {})}, _newest_contacts(found), _restored(found))
-    said = [one for each in found for one in _say(each, call)]
-    return _sorted(said, {(one.kind, one.id) for one in found if isinstance(one, CrmObject)})
+    said = [_acceptable(one) for each in found for one in _say(each, call)]
+    return _sorted(said, _read_whole(found))
 
 
 def _read(body: object) -> Read:
     return webhooks.read(body) if isinstance(body, dict) and "subscriptionType" in body else objects.read(body)
+
+
+def _is_part(one: CrmObject) -> bool:
+    """Is this a meeting without its associations? Of a deleted one they do not matter."""
+    return one.kind == "meeting" and one.associations is None and not one.archived
+
+
+def _read_whole(found: Iterable[Read]) -> set[tuple[str, str]]:
+    """The objects, as (kind, id), of which no newer body was read in part."""
+    newest: dict[tuple[str, str], CrmObject] = {}
+    for one in found:
+        if isinstance(one, CrmObject):
+            # Of two of one revision the whole one counts.
+            newest[one.kind, one.id] = max(newest.get((one.kind, one.id), one), one, key=lambda body: (_order(body), not _is_part(body)))
+    return {key for key, one in newest.items() if not _is_part(one)}
 
 
 def _newest_contacts(found: Iterable[Read]) -> dict[str, CrmObject]:
@@ -67,8 +86,8 @@ def _newest_contacts(found: Iterable[Read]) -> dict[str, CrmObject]:
     return newest
 
 
-def _order(contact: CrmObject) -> float:
-    return contact.updated.timestamp() if contact.updated else float("-inf")
+def _order(body: CrmObject) -> float:
+    return body.updated.timestamp() if body.updated else float("-inf")
 
 
 def _restored(found: Iterable[Read]) -> dict[tuple[str, str], datetime]:
@@ -78,6 +97,8 @@ def _restored(found: Iterable[Read]) -> dict[tuple[str, str], datetime]:
 
 def _say(one: Read, call: _Call) -> Iterator[Said]:
     match one:
+        case CrmObject() if _is_part(one):
+            yield Hint("meeting", one.id)
         case CrmObject(kind="meeting"):
             restored = call.restored.get(("meeting", one.id))
             yield meetings.event(one, account=call.account, user=call.user, owners=call.owners, restored=restored)
@@ -100,6 +121,17 @@ def _merge(merge: Merge, call: _Call) -> Said:
     if survivor.archived:
         return Refused(f"merge into contact {merge.survivor}", "the surviving contact is deleted")
     return contacts.merged(survivor, merge.merged, at=merge.at, account=call.account)
+
+
+def _acceptable(one: Said) -> Said:
+    """The event, if the source log will take it: better refused here, by its name, than there."""
+    if not isinstance(one, dict):
+        return one
+    found = source_events.read(msgspec.json.encode(one))
+    if isinstance(found, source_events.SourceEvent):
+        return one
+    what = str(one["type"]).removeprefix(source_events.PREFIX).partition(".")[0]
+    return Refused(f"{what} {one['subject']}", "; ".join(f"{problem.pointer}: {problem.reason}" for problem in found[:3]))
 
 
 def _sorted(said: Iterable[Said], read: set[tuple[str, str]]) -> Translated:

@@ -254,7 +254,7 @@ def _whole(id: str, item: Json, master: _Master | None, mailbox: _Mailbox) -> Js
     provenance = _provenance(id, item, mailbox, created, updated)
     if role in (_OCCURRENCE, _EXCEPTION):
         provenance |= _place_in_series(item, times, master)
-    data = {"side": "calendar", "provenance": provenance} | _content(item) | _shape(times)
+    data = {"side": "calendar", "provenance": provenance} | _content(item, mailbox) | _shape(times)
     if role == _MASTER:
         data |= _repeats(item, times)
     new = abs(updated - created) <= _CREATION and data["status"] != "cancelled"
@@ -549,7 +549,7 @@ def _series(item: Json, times: _Times) -> Series:
 # --- content ----------------------------------------------------------------------------------------------------------
 
 
-def _content(item: Json) -> Json:
+def _content(item: Json, mailbox: _Mailbox) -> Json:
     return {
         "title": _text(item.get("subject")),
         "description": _description(item),
@@ -558,7 +558,7 @@ def _content(item: Json) -> Json:
         "kind": _kind(item),
         "location": _text(_object(item.get("location")).get("displayName")),
         "conferenceUrl": wording.link(_object(item.get("onlineMeeting")).get("joinUrl")),
-        "participants": {str(n): p for n, p in enumerate(_participants(item), 1)},
+        "participants": {str(n): p for n, p in enumerate(_participants(item, mailbox), 1)},
         "recurrenceRules": [],
         "excludedStarts": [],
         "addedStarts": [],
@@ -589,17 +589,27 @@ def _kind(item: Json) -> str:
     return "working-location" if item.get("showAs") == "workingElsewhere" and not _guests(item) else "meeting"
 
 
-def _participants(item: Json) -> list[Json]:
+def _participants(item: Json, mailbox: _Mailbox) -> list[Json]:
     """The organiser, then the guests; the same address, whatever its case, stands once."""
+    owner = (mailbox.calendar or "").casefold()
     host = _person(_object(item.get("organizer")), {"owner": True, "attendee": True}, "accepted")
     people: dict[str, Json] = {host["email"].casefold(): host} if host else {}
     for guest in _guests(item):
         key = guest["email"].casefold()
+        if key == owner:
+            guest = guest | _response(item)
         if host is not None and key == host["email"].casefold():
             people[key] = host | _own_answer(guest)
         else:
             people.setdefault(key, guest)
     return list(people.values())
+
+
+def _response(item: Json) -> Json:
+    """What the mailbox's owner answered, if he did: his own copy says it apart from the guest list, which need not know it."""
+    response = _object(item.get("responseStatus")).get("response")
+    answer = _RESPONSES.get(response) if isinstance(response, str) and response != "organizer" else None
+    return {"participationStatus": answer} if answer else {}
 
 
 def _own_answer(guest: Json) -> Json:

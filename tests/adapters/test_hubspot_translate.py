@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.hubspot.translate import owners_map, rows, translate
@@ -25,7 +25,7 @@ DELETED_AT = 1772700000123
 
 
 def meeting(**properties: Any) -> dict[str, Any]:
-    """A meeting as the API answers it, with these properties instead of or beside the usual ones."""
+    """A meeting as the API answers it, read with its associations, with these properties instead of or beside the usual ones."""
     usual = {
         "hs_createdate": "2026-03-02T08:00:00Z",
         "hs_lastmodifieddate": "2026-03-03T08:00:00Z",
@@ -34,7 +34,7 @@ def meeting(**properties: Any) -> dict[str, Any]:
         "hs_meeting_end_time": "2026-03-24T14:00:00Z",
         "hubspot_owner_id": "7001",
     }
-    return {"id": "9101", "properties": {**usual, **properties}, "archived": False}
+    return {"id": "9101", "properties": {**usual, **properties}, "archived": False, "associations": {}}
 
 
 def contact(id: str = "151", **properties: Any) -> dict[str, Any]:
@@ -192,6 +192,56 @@ def test_associations_are_read_in_each_version_of_the_api(associations: dict[str
     assert found == {"contacts": ["151", "152"], "companies": [], "deals": [], "tickets": []}
 
 
+def partly(meeting: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The meeting as it is read where nobody asked for its associations."""
+    return {name: value for name, value in meeting.items() if name != "associations"} | more
+
+
+def found_by_search(*meetings: dict[str, Any]) -> dict[str, Any]:
+    """What a search answers, which never shows associations."""
+    return {"total": len(meetings), "results": list(meetings)}
+
+
+NEWER = "2026-03-04T08:00:00Z"
+UNREAD: dict[str, tuple[list[object], list[str]]] = {
+    "found by a search": ([found_by_search(partly(meeting()))], []),
+    "the field is null": ([found_by_search(meeting() | {"associations": None})], []),
+    "newer than the whole one": ([meeting(), found_by_search(partly(meeting(hs_lastmodifieddate=NEWER)))], ["meeting.updated"]),
+    "restored": ([item("object.restore", objectTypeId="0-47", objectId=9101), found_by_search(partly(meeting()))], []),
+}
+
+
+@pytest.mark.parametrize(("bodies", "told"), UNREAD.values(), ids=UNREAD.keys())
+def test_a_meeting_without_its_associations_is_to_be_read(bodies: list[object], told: list[str]) -> None:
+    translated = said(*bodies)
+    assert (kinds(translated), translated.refused, translated.hints) == (told, [], [Hint("meeting", "9101")])
+
+
+READ: dict[str, tuple[list[object], list[str]]] = {
+    "read whole in the same call": ([found_by_search(partly(meeting())), meeting()], ["meeting.updated"]),
+    "read whole later": ([found_by_search(partly(meeting())), meeting(hs_lastmodifieddate=NEWER)], ["meeting.updated"]),
+    "read by its id, with none": ([partly(meeting())], ["meeting.updated"]),
+    "in a page of objects, with none": ([{"results": [partly(meeting())]}], ["meeting.updated"]),
+    "deleted": ([found_by_search(partly(meeting(), archived=True))], ["meeting.deleted"]),
+    "in a page that asked for them": (
+        [{"results": [partly(meeting()), meeting() | {"id": "9102", "associations": {"contacts": {"results": [{"id": "151"}]}}}]}],
+        ["meeting.updated", "meeting.updated"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("bodies", "told"), READ.values(), ids=READ.keys())
+def test_a_meeting_whose_associations_were_read_is_told(bodies: list[object], told: list[str]) -> None:
+    translated = said(*bodies)
+    assert (kinds(translated), translated.refused, translated.hints) == (told, [], [])
+
+
+def test_what_the_log_would_not_take_is_refused_by_name() -> None:
+    crowd = ";".join(f"guest{number}@client.example" for number in range(1001))
+    reason = "/data/participants: 1001; at most 1000 are accepted"
+    assert said(meeting(hs_guest_emails=crowd)) == Translated([], [Refused("meeting 9101", reason)], [])
+
+
 def test_control_characters_and_markup_are_taken_off_and_names_cut() -> None:
     body = meeting(
         hs_meeting_title="Kick\x00-off" + "x" * 2000, hs_meeting_location="Room\x07 4", hs_meeting_body="<p>a&amp;b</p><script>c</script>"
@@ -241,7 +291,7 @@ def test_an_archived_meeting_is_deleted_whatever_else_is_wrong_with_it() -> None
 
 
 def test_archived_at_counts_only_where_archived_is_not_said() -> None:
-    stub = meeting()
+    stub = partly(meeting())
     del stub["archived"]
     assert kinds(said({**stub, "archivedAt": "2026-03-04T08:00:00Z"})) == ["meeting.deleted"]
     assert kinds(said({**meeting(), "archivedAt": "1970-01-01T00:00:00Z"})) == ["meeting.updated"]
@@ -535,6 +585,7 @@ def disturbed(draw: st.DrawFn) -> object:
     return body
 
 
+@settings(deadline=None)
 @given(st.lists(disturbed() | JSON, max_size=4), st.none() | st.just("501"))
 def test_no_json_makes_it_raise_and_each_event_is_accepted(bodies: list[object], user: str | None) -> None:
     translated = translate(bodies, account=ACCOUNT, user=user, owners={"7001": "501"})
@@ -545,6 +596,7 @@ def test_no_json_makes_it_raise_and_each_event_is_accepted(bodies: list[object],
         assert isinstance(accepted, SourceEvent), accepted
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_text_makes_the_reading_of_rows_raise(text: str) -> None:
     assert all(isinstance(value, str) for row in rows(text) for value in row.values())

@@ -258,6 +258,29 @@ def test_an_organiser_who_declined_his_own_meeting_declined_it() -> None:
     assert data(attendees=[guest("ana@acme.example", "declined")])["participants"]["1"]["participationStatus"] == "declined"
 
 
+@pytest.mark.parametrize(
+    ("own", "response", "expected"),
+    [
+        ("none", "accepted", "accepted"),
+        ("none", "tentativelyAccepted", "tentative"),
+        ("accepted", "declined", "declined"),
+        ("accepted", "notResponded", "accepted"),
+        ("declined", "none", "declined"),
+        ("declined", "organizer", "declined"),
+        ("declined", ["accepted"], "declined"),
+    ],
+)
+def test_the_mailboxs_own_answer_is_its_copys_response(own: str, response: object, expected: str) -> None:
+    attendees = [guest("Ana@acme.example", own), guest("bo@client.example")]
+    organizer = {"emailAddress": {"address": "eve@out.example"}}
+    found = data(attendees=attendees, organizer=organizer, responseStatus={"response": response})["participants"]
+    assert [(p["email"], p["participationStatus"]) for p in found.values()] == [
+        ("eve@out.example", "accepted"),
+        ("Ana@acme.example", expected),
+        ("bo@client.example", "needs-action"),
+    ]
+
+
 # --- times ------------------------------------------------------------------------------------------------------------
 
 

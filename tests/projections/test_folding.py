@@ -111,11 +111,12 @@ def titles(views: Views, account: str) -> list[str]:
 
 def test_every_event_that_can_be_recorded_is_folded_or_known_to_say_nothing() -> None:
     """A new kind of event must be thought of here: the fold takes whatever it does not know for one of a contact."""
-    said_nothing = {"account.configured.v1", "account.user_added.v1", "account.user_removed.v1"}
+    said_nothing = {"account.configured.v1", "account.user_added.v1", "account.user_removed.v1", "contact.noted.v1"}
     log = Log()
     log.add(events.AccountConfigured, domains=("acme.example",))
     log.add(events.UserAdded, user="501", addresses=(token("ana"),))
     log.add(events.UserRemoved, user="501")
+    log.add(events.ContactNoted, contact="151", keys=(key("bo"),))
     views = MemoryViews()
     log.fold_into(views)
     assert list(views.rows()) == []
