@@ -22,7 +22,10 @@ def shown(*events: Event) -> list[tuple[str, str]]:
     return sorted((title, start[:10]) for title, start, _ in engine.tell_one_by_one(*events).shown())
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations([TICK, ENDLESS, LONG])), ids=lambda order: "-".join(e["id"][-6:] for e in order))
+ORDERS = list(itertools.permutations([TICK, ENDLESS, LONG]))
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=lambda order: "-".join(event["id"][-6:] for event in order))
 def test_the_first_tick_lays_every_series_out_anew(order: tuple[Event, ...]) -> None:
     found = shown(*order)
     days = [day for title, day in found if title == "Course"]
