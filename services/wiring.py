@@ -241,7 +241,7 @@ class Installation:
     def _partitions(self) -> int:
         from adapters.kafka.topics import SOURCE_EVENTS, check
 
-        return check(self.cluster, (SOURCE_EVENTS,))[self.cluster.topic(SOURCE_EVENTS)]
+        return check(self.cluster, (SOURCE_EVENTS,))[SOURCE_EVENTS]
 
 
 def kafka_settings(settings: Settings) -> KafkaSettings:

@@ -23,7 +23,7 @@ from eventsourcing.persistence import (
 )
 from eventsourcing.postgres import PostgresDatastore, PostgresFactory, PostgresProcessRecorder
 from eventsourcing.utils import Environment
-from psycopg.errors import UniqueViolation
+from psycopg.errors import LockNotAvailable, UniqueViolation
 from psycopg.rows import DictRow, dict_row, tuple_row
 
 from adapters.postgres.columns import digest, to_bytes, to_text
@@ -39,6 +39,13 @@ TABLES = ("identities", "people", "addresses", "likeness")
 # would hold up a batch for a second (deadlock_timeout) before it is cancelled. And no NOTIFY: its lock is the whole server's, so that
 # the stores of several shards in one server would wait for each other's disk.
 _TURN = "SELECT pg_advisory_xact_lock(%s)"
+# A writer that froze while it was sending: no timer of the server runs then, not even that of idle transactions. Whoever has waited in
+# vain for the turn ends it; the batch of the frozen one is rolled back, and he decides it again when he wakes.
+_FREE_THE_TURN = (
+    "SELECT pg_terminate_backend(a.pid) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)"
+    " WHERE l.locktype = 'advisory' AND l.granted AND ((l.classid::bigint << 32) | l.objid::bigint) = %s AND l.objsubid = 1"
+    " AND a.datname = current_database() AND a.wait_event = 'ClientRead' AND a.xact_start < clock_timestamp() - interval '15 seconds'"
+)
 _TRACK = (
     "INSERT INTO tracking AS t SELECT * FROM unnest(%b::text[], %b::bigint[]) AS u (name, at) WHERE u.at > 0"
     " ON CONFLICT (application_name) DO UPDATE SET notification_id = excluded.notification_id"
@@ -116,6 +123,9 @@ class FastRecorder(PostgresProcessRecorder):
                 _write(connection, database.lock_key("store"), trackings, steps)
             except UniqueViolation as error:
                 raise Conflict(f"postgresql: {error.diag.message_detail}") from error
+            except LockNotAvailable:
+                connection.execute(_FREE_THE_TURN, (database.lock_key("store"),))
+                raise
 
 
 class PostgresStore:
