@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.decisions import Rule
 from domain.events import AccountConfigured, ClockTicked, UserAdded, UserRemoved
+from domain.free_mail import FREE_MAIL
 from domain.people import Person, key_of
+from domain.sighting import digest
 from domain.source_events import Policy
 
-# Mail providers anybody can have an address with: their domains are nobody's own (rule own-domain). Facts: the
-# providers' own lists of the domains they hand out.
-FREE_MAIL = frozenset(
-    """gmail.com googlemail.com outlook.com outlook.de outlook.fr outlook.es outlook.it outlook.jp hotmail.com hotmail.co.uk
-    hotmail.de hotmail.fr hotmail.es hotmail.it live.com live.co.uk live.de live.fr live.nl msn.com yahoo.com yahoo.co.uk
-    yahoo.co.jp yahoo.de yahoo.fr yahoo.es yahoo.it yahoo.ca yahoo.co.in ymail.com rocketmail.com aol.com icloud.com me.com
-    mac.com proton.me protonmail.com pm.me gmx.de gmx.net gmx.at gmx.ch gmx.com web.de t-online.de freenet.de mail.com mail.ru
-    bk.ru inbox.ru list.ru yandex.ru yandex.com ya.ru qq.com 163.com 126.com foxmail.com sina.com naver.com hanmail.net
-    daum.net zoho.com fastmail.com fastmail.fm tutanota.com tuta.io tutanota.de hey.com laposte.net orange.fr wanadoo.fr free.fr
-    sfr.fr libero.it virgilio.it tiscali.it alice.it seznam.cz wp.pl o2.pl onet.pl interia.pl bluewin.ch btinternet.com
-    sky.com talktalk.net comcast.net verizon.net att.net sbcglobal.net cox.net charter.net bellsouth.net rogers.com
-    shaw.ca sympatico.ca telus.net bigpond.com optusnet.com.au uol.com.br bol.com.br terra.com.br rediffmail.com""".split()
-)
+REMEMBERED = 20
+"""Words of one instant that are remembered beside the last."""
 
 
 class Account(Struct, frozen=True):
     """`users` maps a CRM user id to the keys of his addresses; `user_keys` the other way. `ticked` is the account's clock
-    (ms), None before its first tick."""
+    (ms), None before its first tick. `configured_told` and `users_told` are what other words of the same instant as the last
+    said (digests)."""
 
     domains: tuple[str, ...] = ()
     never_keys: frozenset[str] = frozenset()
@@ -37,6 +30,8 @@ class Account(Struct, frozen=True):
     user_orders: dict[str, str] = {}
     ticked: int | None = None
     configured_at: int = 0
+    configured_told: tuple[int, ...] = ()
+    users_told: dict[str, tuple[int, ...]] = {}
 
     def never_logged(self, person: Person) -> Rule | None:
         """Why this person is never logged, or None. Precedence: never-log, crm-user, own-domain."""
@@ -64,8 +59,6 @@ def own_domains(told: list[str]) -> tuple[str, ...]:
 
 def evolve(state: Account, event: object) -> Account:
     """The account after `event`."""
-    from msgspec.structs import replace
-
     match event:
         case AccountConfigured():
             return replace(
@@ -75,16 +68,49 @@ def evolve(state: Account, event: object) -> Account:
                 never_domains=tuple(event.never_log_domains),
                 policy=event.policy,
                 configured_at=event.at,
+                configured_told=_remembered(state.configured_told, _settings(state)) if event.at == state.configured_at else (),
             )
         case UserAdded():
-            users = {**state.users, event.user: tuple(key_of(t) for t in event.addresses)}
-            return replace(state, users=users, user_keys=_by_key(users), user_orders={**state.user_orders, event.user: event.order})
+            return _with_users(state, event, {**state.users, event.user: tuple(key_of(t) for t in event.addresses)})
         case UserRemoved():
-            users = {u: keys for u, keys in state.users.items() if u != event.user}
-            return replace(state, users=users, user_keys=_by_key(users), user_orders={**state.user_orders, event.user: event.order})
+            return _with_users(state, event, {u: keys for u, keys in state.users.items() if u != event.user})
         case ClockTicked():
             return replace(state, ticked=max(event.at, state.ticked or event.at))
     return state
+
+
+def is_known(state: Account, word: AccountConfigured | UserAdded | UserRemoved) -> bool:
+    """Was this told already at this very place in the side's order, whatever was told there since?"""
+    if isinstance(word, AccountConfigured):
+        if word.at != state.configured_at:
+            return False
+        return _settings(evolve(state, word)) in (_settings(state), *state.configured_told)
+    if word.order != state.user_orders.get(word.user):
+        return False
+    return _user(evolve(state, word), word.user) in (_user(state, word.user), *state.users_told.get(word.user, ()))
+
+
+def _with_users(state: Account, event: UserAdded | UserRemoved, users: dict[str, tuple[str, ...]]) -> Account:
+    user, orders = event.user, state.user_orders
+    told = {u: said for u, said in state.users_told.items() if u != user}
+    if orders.get(user) == event.order:
+        told[user] = _remembered(state.users_told.get(user, ()), _user(state, user))
+    return replace(state, users=users, user_keys=_by_key(users), user_orders={**orders, user: event.order}, users_told=told)
+
+
+def _remembered(told: tuple[int, ...], said: int) -> tuple[int, ...]:
+    return (*told, said)[-REMEMBERED:]
+
+
+def _settings(state: Account) -> int:
+    """What the last settings said, as a digest."""
+    return digest("settings", repr((state.domains, sorted(state.never_keys), state.never_domains, state.policy)))
+
+
+def _user(state: Account, user: str) -> int:
+    """What was last said of a user, as a digest."""
+    keys = state.users.get(user)
+    return digest("removed") if keys is None else digest("added", *keys)
 
 
 def _by_key(users: dict[str, tuple[str, ...]]) -> dict[str, str]:

@@ -6,7 +6,7 @@ surroundings, never from the order of arrival.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from domain.events import Content, Guest, Revision, Sighting
 from domain.matching import Surroundings
 from domain.people import key_of
 from domain.recurrence import instant
-from domain.sighting import last, same_guests
+from domain.sighting import last, same_guests, told_at
 
 
 class Told(NamedTuple):
@@ -53,14 +53,18 @@ def outside(s: Sighting, copies: Sequence[Sighting], around: Surroundings) -> Ru
 
 
 def _native_outside(s: Sighting, copies: Sequence[Sighting], around: Surroundings) -> Rule | None:
-    seen = [o for o in copies if o.side == "calendar" and o.user == s.user and o.original is None and o.created is not None]
-    if seen and all(kind_of(o) != "meeting" for o in seen):
+    """As the copy in its owner's own mailbox. Else by its own time, and by that of the meeting as others' copies tell it, unless one
+    of these counts."""
+    seen = [o for o in copies if o.side == "calendar" and o.original is None and o.created is not None]
+    own = [o for o in seen if o.user == s.user]
+    if own and all(kind_of(o) != "meeting" for o in own):
         return Rule.NOT_A_MEETING
-    if seen:
-        return None if any(outside(o, copies, around) is None for o in seen) else Rule.ACTIVE_WINDOW
-    if s.created is not None and around.connection(s.user or "").created_within_any(s.created):
-        return None
-    return Rule.ACTIVE_WINDOW
+    counts = any(outside(o, copies, around) is None for o in own or seen)
+    if own:
+        return None if counts else Rule.ACTIVE_WINDOW
+    connection = around.connection(s.user or "")
+    created = [s.created] if counts else [s.created, *(o.created for o in seen)]
+    return None if all(at is not None and connection.created_within_any(at) for at in created) else Rule.ACTIVE_WINDOW
 
 
 def _is_tombstone(s: Sighting) -> bool:
@@ -73,22 +77,36 @@ def _master_of(s: Sighting, copies: Sequence[Sighting]) -> Sighting | None:
     return next((o for o in copies if o.id == s.series and o.provider == s.provider and o.user == s.user), None)
 
 
-def counting(s: Sighting, connection: Connection) -> Sighting | None:
-    """The copy with those revisions only that count: what was said before its connection ended, and no removal from a window
-    in which it was not."""
+def counting(s: Sighting, connection: Connection, copies: Iterable[Sighting] = ()) -> Sighting | None:
+    """The copy, one of `copies`, with those revisions only that count: what was said before its connection ended, and no removal
+    from a window in which it was not, or of what was cancelled before."""
     if s.side == "crm":
         return s
     live = connection.live
     connected = live is not None and live.provider == s.provider
-    kept = [r for r in s.revisions if (connected or connection.counts(s.provider, r.updated)) and not (r.span and removes_nothing(s, r))]
+    kept = [
+        r
+        for r in s.revisions
+        if (connected or connection.counts(s.provider, told_at(r))) and not (r.span and removes_nothing(s, r, copies))
+    ]
+    kept = _without_clearing_away(kept)
     if len(kept) == len(s.revisions):
         return s
     return replace(s, revisions=tuple(kept)) if kept else None
 
 
-def removes_nothing(s: Sighting, removal: Revision) -> bool:
+def _without_clearing_away(revisions: list[Revision]) -> list[Revision]:
+    """The words without the removals at the end that follow a cancellation: what was cancelled for all and is then cleared away,
+    stays cancelled, and is nobody's answer."""
+    end = len(revisions)
+    while end and revisions[end - 1].state == "deleted":
+        end -= 1
+    return revisions[:end] if end and revisions[end - 1].state == "cancelled" else revisions
+
+
+def removes_nothing(s: Sighting, removal: Revision, copies: Iterable[Sighting] = ()) -> bool:
     """Was the copy, when last heard of before, outside the window of the round that reports it removed? Then the report says
-    nothing: providers report as removed what only left the window."""
+    nothing: providers report as removed what only left the window. `copies` are those among which its occurrences may be."""
     if removal.span is None:
         return False
     told_before: Content | None = None
@@ -96,18 +114,42 @@ def removes_nothing(s: Sighting, removal: Revision) -> bool:
         if r is removal and told_before is not None:
             break
         told_before = r.content or told_before
-    return told_before is not None and not occurs(told_before, removal.span)
+    return told_before is not None and not is_in(s, told_before, removal.span, copies, told_at(removal))
 
 
-def occurs(content: Content, span: tuple[int, int]) -> bool:
-    """Has it an occurrence that overlaps [from, to)?"""
+def is_in(s: Sighting, content: Content, span: tuple[int, int], copies: Iterable[Sighting], before: int) -> bool:
+    """Had the copy, which says `content`, an occurrence in [from, to), after what was told of single ones `before` then (ms)?"""
+    if not content.rules and not content.added:
+        return occurs(content, span)
+    apart: dict[int, Content | None] = {}
+    for o in copies:
+        if o.original is not None and (o.series, o.provider, o.user) == (s.id, s.provider, s.user):
+            original = o.original_day if content.all_day and o.original_day is not None else o.original
+            words = [r for r in o.revisions if told_at(r) < before]
+            where = next((r.content for r in reversed(words) if r.content is not None), None)
+            if words and _is_gone(words[-1]):
+                apart[original] = None
+            elif where is not None:
+                apart[original] = where
+    return occurs(content, span, apart) or any(where is not None and occurs(where, span) for where in apart.values())
+
+
+def _is_gone(word: Revision) -> bool:
+    """Is an occurrence gone by this? A removal from a window may be one with that of its series, and says nothing by itself."""
+    return word.state == "cancelled" or (word.state == "deleted" and word.span is None)
+
+
+def occurs(content: Content, span: tuple[int, int], apart: Collection[int] = ()) -> bool:
+    """Has it an occurrence that overlaps [from, to), other than those that would start at `apart`?"""
     shape = recurrence.spec(
         content.start, content.time_zone, content.duration, content.all_day, content.rules, content.excluded, content.added
     )
     low, high = span
     first = recurrence.slot(shape, shape.start)
     length = max(first.end - first.start, 1)
-    return any(at.start < high and max(at.end, at.start + 1) > low for at in recurrence.starts(shape, low - length, high))
+    return any(
+        at.start < high and max(at.end, at.start + 1) > low and at.start not in apart for at in recurrence.starts(shape, low - length, high)
+    )
 
 
 # --- what a copy says over time ------------------------------------------------------------------------------------------
@@ -212,7 +254,7 @@ def as_made(content: Content, at: int, head: list[Told], original: int) -> bool:
     """Does an occurrence, told at `at`, say what its series, as it was then or later, says of it?"""
     if first_start(content) != original:
         return False
-    then = max((n for n, w in enumerate(head) if w.revision.updated <= at), default=0)
+    then = max((n for n, w in enumerate(head) if told_at(w.revision) <= at), default=0)
     return any(w.content is not None and _says_as_much(content, w.content) and _makes(w.content, original) for w in head[then:])
 
 

@@ -65,6 +65,7 @@ class Revision(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"
     `state` is confirmed, cancelled, deleted or restored; `off` that it was restored as cancelled. `content` is None where
     nothing is known or may be kept. `event` is a digest of (source, id), by which a second delivery is known. `words` is None
     where it says of the copy's identity what the copy has. `span` is the window (ms) of the round that reported a removal.
+    `heard` is when (ms) we heard of a removal that has no time of its own; its `updated` and `sequence` are its place then.
     """
 
     updated: int
@@ -79,6 +80,7 @@ class Revision(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"
     words: Words | None = None
     off: bool = False
     span: tuple[int, int] | None = None
+    heard: int | None = None
 
 
 class Sighting(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
@@ -345,6 +347,16 @@ class ContactRecorded(Event, frozen=True, gc=False, omit_defaults=True, kw_only=
     order: str = ""
 
 
+class ContactNoted(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """Something was learned of a contact that readers do not see: `keys` are addresses it once had, told late, for an erasure to
+    reach them."""
+
+    NAME: ClassVar[str] = "contact.noted.v1"
+
+    contact: str
+    keys: tuple[str, ...] = ()
+
+
 class ContactMerged(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """The contacts `merged` became `contact`; `keys` are the addresses they ever had, for an erasure to reach them."""
 
@@ -406,6 +418,7 @@ ALL: tuple[type[Event], ...] = (
     DeletionsReleased,
     DeletionsDiscarded,
     ContactRecorded,
+    ContactNoted,
     ContactMerged,
     ContactDeleted,
     ContactErased,

@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from domain.copies import occurs
+from domain.copies import is_in, outside
 from domain.events import Content, Sighting
+from domain.matching import Surroundings
 from domain.meeting import Meeting
 from domain.sighting import last
 
 Span = tuple[int, int]
 
 
-def missing_from(
-    meetings: Iterable[Meeting], prefix: str, listed: frozenset[str], span: Span, at: int
-) -> tuple[list[tuple[Meeting, str]], int]:
-    """The copies (meeting, copy key) of a mailbox that were deleted, for a listing of `listed` ids made at `at` (ms), and how
-    many living copies of that mailbox are known. `prefix` is what the mailbox's copy keys begin with.
+class Missing(NamedTuple):
+    """The copies (meeting, copy key) that a listing says were deleted: `gone` those whose loss somebody would see, `unseen` the
+    others; and how many copies were known that somebody sees."""
 
-    An occurrence is missed only where its series is not known: that it is not listed may mean that it is as its series again.
+    gone: list[tuple[Meeting, str]]
+    unseen: list[tuple[Meeting, str]]
+    known: int
+
+
+def missing_from(meetings: Iterable[Meeting], prefix: str, listed: frozenset[str], span: Span, at: int, around: Surroundings) -> Missing:
+    """What a listing of `listed` ids, made at `at` (ms), says of a mailbox. `prefix` is what the mailbox's copy keys begin with.
+
+    What is cancelled or deleted already cannot be lost, and of a meeting that is kept out of all timelines, or a copy that does
+    not count, nobody sees the loss. An occurrence is missed only where its series is not known: that it is not listed may mean
+    that it is as its series again.
     """
     gone: list[tuple[Meeting, str]] = []
-    living = 0
+    unseen: list[tuple[Meeting, str]] = []
+    known = 0
     for meeting in meetings:
         for key, copy in meeting.copies.items():
-            if not key.startswith(prefix) or _of_known_series(copy, meeting) or last(copy).state == "deleted":
+            if not key.startswith(prefix) or _of_known_series(copy, meeting) or last(copy).state in ("deleted", "cancelled"):
                 continue
             content = _known(copy)
             if content is None:
                 continue
-            living += 1
-            if copy.id not in listed and last(copy).updated <= at and occurs(content, span):
-                gone.append((meeting, key))
-    return gone, living
+            seen = meeting.view is not None and outside(copy, tuple(meeting.copies.values()), around) is None
+            known += seen
+            if copy.id not in listed and last(copy).updated <= at and is_in(copy, content, span, meeting.copies.values(), at):
+                (gone if seen else unseen).append((meeting, key))
+    return Missing(gone, unseen, known)
 
 
 def _of_known_series(copy: Sighting, meeting: Meeting) -> bool:

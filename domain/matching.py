@@ -71,7 +71,7 @@ def match(guests: tuple[Guest, ...], associated: tuple[str, ...], by_hand: bool,
             for contact in judged.contacts:
                 contacts[contact] = None
     for told in associated:
-        contact, never = _associated(told, by_hand, around)
+        contact, never = meant_by(told, by_hand, around)
         if never is not None:
             decisions.append(Decision(never, Outcome.IGNORED, None, contact))
         elif contact not in contacts:
@@ -94,8 +94,8 @@ def judge(token: str, around: Surroundings) -> Judged:
     return Judged(key, True, found, tuple(Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, key, contact) for contact in found))
 
 
-def _associated(told: str, by_hand: bool, around: Surroundings) -> tuple[str, Rule | None]:
-    """The contact that an association means, and the rule that keeps it out, if one does."""
+def meant_by(told: str, by_hand: bool, around: Surroundings) -> tuple[str, Rule | None]:
+    """The contact that an association means, and the rule that keeps it out of his timeline, if one does."""
     contact = around.contact(told)
     if contact is None:
         return told, None

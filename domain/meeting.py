@@ -14,7 +14,6 @@ import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from domain import layout
 from domain.copies import is_private, removes_nothing
 from domain.decisions import Decision, Outcome, Rule
 from domain.events import (
@@ -35,7 +34,7 @@ from domain.events import (
 )
 from domain.matching import Surroundings
 from domain.settling import Settled, settle
-from domain.sighting import News, compare, joined, last, united
+from domain.sighting import News, joined, last, placed, united
 
 
 class Meeting(Struct, frozen=True):
@@ -102,6 +101,7 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
             known = meeting.copies.get(copy.key)
             meeting = replace(meeting, copies={**meeting.copies, copy.key: united(known, copy) if known else copy})
     known = meeting.copies.get(seen.key)
+    seen = placed(known, seen)
     copy, news = joined(known, seen)
     if news is News.DUPLICATE and not absorbed:
         return Learned(None, (Decision(Rule.DUPLICATE, Outcome.IGNORED),), before)
@@ -318,7 +318,7 @@ def _main(
         return Decision(Rule.CRM_DELETE_KEEPS_CALENDAR, Outcome.SUPPRESSED)
     if settled.why_not is Rule.PRIVATE or (copy.side == "calendar" and is_private(copy)):
         return Decision(Rule.PRIVATE, Outcome.IGNORED)
-    if removes_nothing(copy, word):
+    if removes_nothing(copy, word, before.copies.values()):
         return Decision(Rule.CALENDAR_DELETES, Outcome.IGNORED, note={"reason": "outside the window that was read"})
     if news is News.STALE or news is News.KNOWN:
         return Decision(Rule.STALE, Outcome.IGNORED, note={"taken": list(changed)} if changed else None)
@@ -366,7 +366,9 @@ def _main_calendar(
             and not _more_cancelled(before.view, settled.view)
             and word.state == "deleted"
         ):
-            cancelled = any(p.cancelled_from is not None for p in settled.view.parts)
+            cancelled = any(p.cancelled_from is not None for p in settled.view.parts) or any(
+                e.cancelled and e.original in (copy.original, copy.original_day) for e in settled.view.exceptions
+            )
             reason = "it was cancelled already" if cancelled else "a guest's copy is gone: his answer, not a cancellation"
             return Decision(Rule.CALENDAR_DELETES, Outcome.IGNORED, note={"reason": reason})
         return Decision(Rule.CALENDAR_DELETES, Outcome.APPLIED)
@@ -389,19 +391,3 @@ def _losing(settled: Settled) -> dict[str, object] | None:
     if not settled.lost or settled.view is None or not any(s.contacts for s in _heads(settled.view)):
         return None
     return {"lost": msgspec.to_builtins(settled.lost)}
-
-
-def known_time(meeting: Meeting, copy: Sighting) -> tuple[int, int] | None:
-    """When the last known content of this copy is, as instants [start, end) of its first occurrence; None if unknown."""
-    for r in reversed(copy.revisions):
-        if r.content is not None:
-            at = layout.own_slot(
-                Shown(start=r.content.start, duration=r.content.duration, time_zone=r.content.time_zone, all_day=r.content.all_day)
-            )
-            return at.start, at.end
-    return None
-
-
-def newer_than(copy: Sighting, other: Revision) -> bool:
-    """Is what is known of this copy newer than `other`?"""
-    return bool(copy.revisions) and compare(last(copy), other) > 0

@@ -44,7 +44,8 @@ from domain.events import Content, Exception_, Former, Guest, Part, Shown, Sight
 from domain.matching import Matched, Surroundings, match
 from domain.merging import Merged, merge
 from domain.people import key_of
-from domain.sighting import last
+from domain.rows import by_original, is_series_known, is_suppressed, made_by, whole_and_single
+from domain.sighting import last, told_at
 
 FORMERS = 20
 """Former shapes kept of a series."""
@@ -79,14 +80,14 @@ def settle_any(copies: Sequence[Sighting], around: Surroundings, keep: View | No
     calendar, crm, why_not = _that_count(copies, around, excluded)
     if not calendar and not crm:
         return Settled(None, why_not, {}, False, (), excluded)
-    whole_rows, rows_by_start = _rows(crm, calendar) if crm else ([], {})
-    if (rows := [s for s in copies if s.side == "crm"]) and _suppressed(_rows(rows, calendar)[0]):
+    whole_rows, single_rows = whole_and_single(crm, calendar) if crm else ([], [])
+    if (rows := [s for s in copies if s.side == "crm"]) and is_suppressed(whole_and_single(rows, calendar)[0]):
         # Any row's deletion counts, also of a row that by itself would let nothing in.
         return Settled(None, Rule.CRM_DELETE_KEEPS_CALENDAR, {}, False, (), excluded)
     for s in copies:
         if s.original is None and s.side == "calendar" and is_private(s):
             return Settled(None, Rule.PRIVATE, {}, False, (), excluded)
-    return _Settling(around, keep, again).settled(calendar, whole_rows, rows_by_start, crm, why_not, excluded)
+    return _Settling(around, keep, again).settled(calendar, whole_rows, single_rows, crm, why_not, excluded)
 
 
 def _that_count(
@@ -101,7 +102,7 @@ def _that_count(
             why_not = why_not or rule
             excluded[s.key] = rule
             continue
-        counted = counting(s, around.connection(s.user or ""))
+        counted = counting(s, around.connection(s.user or ""), copies)
         if counted is None:
             why_not = why_not or Rule.ACTIVE_WINDOW
             excluded[s.key] = Rule.ACTIVE_WINDOW
@@ -110,36 +111,6 @@ def _that_count(
         else:
             (crm if s.side == "crm" else calendar).append(counted)
     return calendar, crm, why_not
-
-
-def _suppressed(rows: Sequence[Sighting]) -> bool:
-    """Deleted in the CRM, and not restored since."""
-    for row in rows:
-        word = next((r for r in reversed(row.revisions) if r.state in ("deleted", "restored")), None)
-        if word is not None and word.state == "deleted":
-            return True
-    return False
-
-
-def _rows(crm: Sequence[Sighting], calendar: Sequence[Sighting]) -> tuple[list[Sighting], dict[int, list[Sighting]]]:
-    """The CRM's rows: those that are the whole meeting, and those that are one occurrence of it, by its original start."""
-    whole: list[Sighting] = []
-    single: dict[int, list[Sighting]] = {}
-    masters = [s for s in calendar if s.original is None]
-    series = any((c := content_of(told(s))) is not None and (c.rules or c.added) for s in masters) or (
-        not masters and any(s.original is not None for s in calendar)
-    )
-    several = len({r.id for r in crm}) > 1
-    for row in crm:
-        if row.original is not None:
-            single.setdefault(row.original, []).append(row)
-        elif several and (series or not calendar) and (content := content_of(told(row)[:1]) or content_of(told(row))) is not None:
-            single.setdefault(first_start(content), []).append(row)
-        elif several and (series or not calendar):
-            continue  # a row of which nothing but its deletion is known: which occurrence it was cannot be said
-        else:
-            whole.append(row)
-    return whole, single
 
 
 class _Settling:
@@ -160,7 +131,7 @@ class _Settling:
         self,
         calendar: list[Sighting],
         rows: list[Sighting],
-        rows_by_start: dict[int, list[Sighting]],
+        single_rows: list[Sighting],
         crm: list[Sighting],
         why_not: Rule | None,
         excluded: dict[str, Rule],
@@ -170,7 +141,7 @@ class _Settling:
             self.associated, self.by_hand = _associations(rows)
         parts = self._parts(masters, speaking, calendar, rows)
         occurrences = [s for s in calendar if s.original is not None]
-        exceptions = self._exceptions(occurrences, parts, masters, speaking, rows_by_start) if occurrences or rows_by_start else []
+        exceptions = self._exceptions(occurrences, parts, masters, speaking, single_rows) if occurrences or single_rows else []
         if not parts and not any(e.shown for e in exceptions):
             return Settled(None, why_not, {}, False, (), excluded)
         view = View(
@@ -205,7 +176,7 @@ class _Settling:
     def _precedence(self, group: list[Sighting], owners: bool) -> tuple[int, int, str]:
         first = group[0]
         connected = max((w.from_ for w in self.around.connection(first.user or "").windows if w.provider == first.provider), default=0)
-        newest = max(last(s).updated for s in group)
+        newest = max(told_at(last(s)) for s in group)
         return (connected if owners else 0, newest, first.key)
 
     def _later_guest_words(self, masters: list[Sighting], speaking: list[Sighting], since: int) -> Told | None:
@@ -216,9 +187,9 @@ class _Settling:
             if s in speaking or is_deleted(s) or s.user == speaking[0].user:
                 continue
             word = told(s)[-1]
-            after = word.revision.updated
+            after = told_at(word.revision)
             if after > since and word.content is not None and not word.revision.hidden and not connection.created_within_any(after):
-                found = word if found is None or after > found.revision.updated else found
+                found = word if found is None or after > told_at(found.revision) else found
         return found
 
     # --- the whole ---------------------------------------------------------------------------------------------------------
@@ -230,25 +201,29 @@ class _Settling:
         series = [(s, words) for s, words in known if (c := content_of(words)) is not None and (c.rules or c.added)]
         if len(series) < 2:
             living = [pair for pair in known if not is_deleted(pair[0])] or known
-            series = [max(living, key=lambda pair: (last(pair[0]).updated, pair[0].key))]
+            series = [max(living, key=lambda pair: (told_at(last(pair[0])), pair[0].key))]
+        living_starts = {first_start_of(words) for s, words in series if not _is_off(s)}
+        # What was made anew under another id stands in its place.
+        series = [(s, words) for s, words in series if not (_is_off(s) and first_start_of(words) in living_starts)]
         series.sort(key=lambda pair: (first_start_of(pair[1]), pair[0].key))
         return [self._part(s, words, masters, speaking, rows) for s, words in series]
 
     def _only_rows(self, calendar: list[Sighting], rows: list[Sighting]) -> list[Part]:
         """The whole as the CRM alone tells it, cancelled if its calendar copy is known by its tombstone."""
-        row = next((r for r in rows if content_of(told(r)) is not None), None)
-        if row is None or any(s.original is not None for s in calendar):
+        known = [r for r in rows if content_of(told(r)) is not None]
+        if not known or any(s.original is not None for s in calendar):
             return []
-        part = self._crm_part(row)
+        row = max(known, key=lambda one: (last(one).updated, one.key))
+        part = self._crm_part(row, known)
         content = content_of(told(row))
         for s in calendar:
             if part.cancelled_from is None and is_deleted(s) and is_owners(s, content, self.around):
-                part = replace(part, cancelled_from=last(s).updated)
+                part = replace(part, cancelled_from=told_at(last(s)))
         return [part]
 
     def _part(self, s: Sighting, words: list[Told], masters: list[Sighting], speaking: list[Sighting], rows: list[Sighting]) -> Part:
         live = [w for w in words if w.revision.state != "deleted" and w.content is not None]
-        later = self._later_guest_words(masters, speaking, words[-1].revision.updated) if len(masters) > 1 else None
+        later = self._later_guest_words(masters, speaking, told_at(words[-1].revision)) if len(masters) > 1 else None
         if later is not None:
             live.append(later)
         content = live[-1].content if live else content_of(words)
@@ -257,7 +232,7 @@ class _Settling:
         answers = self._answers(_counterparts(others, content), content, s.user) if others else {}
         cancelled = self._cancelled(s, words, content)
         if cancelled is None and others:
-            tombs = [last(m).updated for m in others if is_deleted(m) and not told(m)[-1].content and is_owners(m, content, self.around)]
+            tombs = [told_at(last(m)) for m in others if is_deleted(m) and not told(m)[-1].content and is_owners(m, content, self.around)]
             cancelled = min(tombs, default=None)
         if later is not None and later.revision.state == "cancelled":
             cancelled = later.revision.updated
@@ -268,36 +243,21 @@ class _Settling:
         if cancelled is None:
             cancelled = row_cancelled
         formers, since = self._formers(live)
-        # A single meeting that was a series before is named by its own start: the series' first start is another entry's name.
-        own = [w for w in live if since is None or w.revision.updated >= since] or live
-        first = own[0].content if own else content
-        assert first is not None
         return Part(
             shown=shown,
             rules=content.rules,
             excluded=content.excluded,
             added=content.added,
-            first=None if content.rules or content.added else self._first(first, rows),
+            first=None if content.rules or content.added else _named([*masters, *rows], since, content),
             since=since,
             cancelled_from=cancelled,
             formers=formers,
         )
 
-    def _first(self, calendar: Content, rows: list[Sighting]) -> int:
-        """The first start a single meeting ever had, which names its entries for good."""
-        starts = [(0, first_start(calendar))]
-        for row in rows:
-            content = told(row)[0].content
-            if content is not None and row.created is not None and row.origin == "user":
-                starts.append((-1, first_start(content)))
-        return min(starts)[1]
-
     def _cancelled(self, s: Sighting, words: list[Told], content: Content) -> int | None:
         """From when on it is cancelled. A guest who removes his copy has declined, no more."""
-        word = words[-1].revision
-        if word.state == "cancelled" or (word.state == "deleted" and is_owners(s, content, self.around)):
-            return next((w.revision.updated for w in _run(words)), word.updated)
-        return None
+        counts = ("cancelled", "deleted") if is_owners(s, content, self.around) else ("cancelled",)
+        return next((told_at(w.revision) for w in _run(words) if w.revision.state in counts), None)
 
     def _answers(self, others: list[Sighting], content: Content, speaker: str | None) -> dict[str, str]:
         """Other copies' owners' answers, by person key: of another's copy only its owner's answer counts. What the speaking
@@ -335,7 +295,7 @@ class _Settling:
         parts: list[Part],
         masters: list[Sighting],
         speaking: list[Sighting],
-        rows_by_start: dict[int, list[Sighting]],
+        single_rows: list[Sighting],
     ) -> list[Exception_]:
         by_start: dict[int, list[Sighting]] = {}
         all_day = bool(parts) and parts[0].shown.all_day
@@ -343,9 +303,10 @@ class _Settling:
             original = s.original_day if all_day and s.original_day is not None else s.original
             assert original is not None
             by_start.setdefault(original, []).append(s)
+        rows = by_original(single_rows, parts, by_start) if single_rows else {}
         made: list[Exception_] = []
-        for original in sorted({*by_start, *rows_by_start}):
-            made_one = self._exception(original, by_start.get(original, []), rows_by_start.get(original, []), parts, masters, speaking)
+        for original in sorted({*by_start, *rows}):
+            made_one = self._exception(original, by_start.get(original, []), rows.get(original, []), parts, masters, speaking)
             if made_one is not None:
                 made.append(made_one)
         return made
@@ -359,7 +320,7 @@ class _Settling:
         masters: list[Sighting],
         speaking: list[Sighting],
     ) -> Exception_ | None:
-        if _suppressed(rows) or any(is_private(s) for s in copies):
+        if is_suppressed(rows) or any(is_private(s) for s in copies):
             return Exception_(original, gone=True)
         owners = bool(speaking) and is_owners(speaking[0], content_of(told(speaking[0])), self.around)
         own = [s for s in copies if not owners or s.user == speaking[0].user] if speaking else copies
@@ -381,11 +342,11 @@ class _Settling:
             content = uncovered(heads[-1], content)  # its details are hidden: they are its series', as far as is known
         whose = content or (heads[-1] if heads else None)
         cancelled = word.state == "cancelled" or (word.state == "deleted" and is_owners(s, whose, self.around))
-        if content is not None and any(as_made(content, word.updated, told(m), original) for m in masters):
+        if content is not None and any(as_made(content, told_at(word), told(m), original) for m in masters):
             content = None  # as its series has it: a sighting, no exception
         if content is None:
-            return Exception_(original, cancelled=True, updated=word.updated) if cancelled else None
-        return Exception_(original, self._shown(content), cancelled, updated=word.updated)
+            return Exception_(original, cancelled=True, updated=told_at(word)) if cancelled else None
+        return Exception_(original, self._shown(content), cancelled, updated=told_at(word))
 
     def _with_answers_to(
         self,
@@ -419,7 +380,7 @@ class _Settling:
         answered = _answered(base.guests, answers)
         if answered == base.guests:
             return made
-        kept = made or Exception_(original, updated=max(last(s).updated for s in others))
+        kept = made or Exception_(original, updated=max(told_at(last(s)) for s in others))
         return replace(kept, shown=replace(base, guests=answered))
 
     def _with_occurrence_rows(self, original: int, made: Exception_ | None, rows: list[Sighting], parts: list[Part]) -> Exception_ | None:
@@ -428,7 +389,9 @@ class _Settling:
         if not words:
             return made
         row_cancelled = is_off(words[-1].revision)
-        base = made.shown if made is not None and made.shown is not None else self._made_by(parts, original)
+        base = made.shown if made is not None and made.shown is not None else made_by(parts, original)
+        if base is None and row.origin == "native-sync" and is_series_known(parts):
+            return made
         if base is None:
             content = words[-1].content
             assert content is not None
@@ -454,18 +417,17 @@ class _Settling:
 
     # --- 4. what the CRM's rows add ----------------------------------------------------------------------------------------
 
-    def _crm_part(self, row: Sighting) -> Part:
+    def _crm_part(self, row: Sighting, rows: list[Sighting]) -> Part:
         words = [w for w in told(row) if w.content is not None]
-        content, first = words[-1].content, words[0].content
+        content = words[-1].content
         assert content is not None
-        assert first is not None
         cancelled = words[-1].revision.updated if is_off(words[-1].revision) else None
         return Part(
             shown=self._shown(content, (self.associated, self.by_hand)),
             rules=content.rules,
             excluded=content.excluded,
             added=content.added,
-            first=None if content.rules or content.added else first_start(first),
+            first=None if content.rules or content.added else _named(rows, None, content),
             cancelled_from=cancelled,
         )
 
@@ -476,7 +438,7 @@ class _Settling:
             return shown, None
         history = [(w.revision.updated, w.content) for w in live if w.content is not None]
         shown = self._overlaid(shown, history, told_rows, time_too=not series)
-        row = max(told_rows, key=lambda one: last(one).updated)
+        row = max(told_rows, key=lambda one: (last(one).updated, one.key))
         word = [r for r in row.revisions if r.content is not None][-1]
         return self._also_for(shown, (self.associated, self.by_hand)), word.updated if is_off(word) else None
 
@@ -568,6 +530,35 @@ class _Settling:
         return replace(shown, contacts=shown.contacts + new) if new else shown
 
 
+def _named(copies: list[Sighting], since: int | None, content: Content) -> int:
+    """The start that a single meeting was first told with, whoever told it, by the sides' own times: it names its entries for good.
+    One that was a series before is named by its own start: the series' first start is another entry's name."""
+    starts = [
+        (word.revision.updated, s.side == "calendar", first_start(word.content))
+        for s in copies
+        if (word := _first_single_word(s, since)) is not None and word.content is not None
+    ]
+    return min(starts)[2] if starts else first_start(content)
+
+
+def _first_single_word(s: Sighting, since: int | None) -> Told | None:
+    return next(
+        (
+            w
+            for w in told(s)
+            if w.content is not None
+            and w.revision.state != "deleted"
+            and not (w.content.rules or w.content.added)
+            and (since is None or w.revision.updated >= since)
+        ),
+        None,
+    )
+
+
+def _is_off(s: Sighting) -> bool:
+    return last(s).state in ("deleted", "cancelled")
+
+
 def _run(words: list[Told]) -> list[Told]:
     """The unbroken run of cancelling words at the end: it is cancelled from the first of them."""
     run: list[Told] = []
@@ -628,7 +619,7 @@ def _precedes(s: Sighting) -> tuple[bool, int, str]:
 
 def _newest(copies: list[Sighting]) -> Sighting:
     """The copy with the newest word, a living one if there is any."""
-    return max([s for s in copies if not is_deleted(s)] or copies, key=lambda one: (last(one).updated, one.key))
+    return max([s for s in copies if not is_deleted(s)] or copies, key=lambda one: (told_at(last(one)), one.key))
 
 
 def _counterparts(others: list[Sighting], content: Content) -> list[Sighting]:
@@ -645,7 +636,7 @@ def _says_what_he_says_of_all(s: Sighting, masters: list[Sighting], original: in
     content = content_of(told(s))
     if is_deleted(s) or content is None:
         return False
-    return any(as_made(content, last(s).updated, told(m), original) for m in masters if m.user == s.user)
+    return any(as_made(content, told_at(last(s)), told(m), original) for m in masters if m.user == s.user)
 
 
 def _with_answers(content: Content, answers: dict[str, str]) -> Content:

@@ -19,7 +19,7 @@ from domain.recurrence import millis
 from domain.source_events import DeletedData, MeetingData, PrivateMeetingData, SourceEvent
 
 KEPT = 200
-"""Revisions kept of one copy: the first, for the entry's name, and the newest."""
+"""Revisions kept of one copy: the first, for the entry's name, and the newest; of a row also its newest deletion or restore."""
 
 _EPOCH = datetime(1970, 1, 1)
 
@@ -64,8 +64,9 @@ def side_of(event: SourceEvent) -> str:
     return "crm" if event.data.provenance.provider == "hubspot" or "/crm/" in event.source else "calendar"
 
 
-def of(event: SourceEvent, mailbox: str, side: str, mark: int | None = None) -> Sighting:
-    """The copy that this event speaks of, with the one revision it brings. `mark` is its digest, where it is known already."""
+def of(event: SourceEvent, mailbox: str, side: str, mark: int | None = None, recorded_at: int | None = None) -> Sighting:
+    """The copy that this event speaks of, with the one revision it brings. `mark` is its digest, where it is known already;
+    `recorded_at` when the source log accepted it (ms)."""
     p = event.data.provenance
     original = p.original_start
     return Sighting(
@@ -81,11 +82,11 @@ def of(event: SourceEvent, mailbox: str, side: str, mark: int | None = None) -> 
         original=None if original is None else millis(original),
         original_day=_local_day(original),
         created=None if p.created is None else millis(p.created),
-        revisions=(revision(event, mark),),
+        revisions=(revision(event, mark, recorded_at),),
     )
 
 
-def revision(event: SourceEvent, mark: int | None = None) -> Revision:
+def revision(event: SourceEvent, mark: int | None = None, recorded_at: int | None = None) -> Revision:
     """The word that this event is."""
     data = event.data
     p = data.provenance
@@ -95,7 +96,8 @@ def revision(event: SourceEvent, mark: int | None = None) -> Revision:
         mark = digest(event.source, event.id)
     if isinstance(data, DeletedData):
         span = None if data.from_ is None or data.to is None else (millis(data.from_), millis(data.to))
-        return Revision(updated, mark, "deleted", event.sequence, p.revision, span=span)
+        heard = _heard(event, recorded_at)
+        return Revision(updated if heard is None else heard, mark, "deleted", event.sequence, p.revision, span=span, heard=heard)
     private = data.privacy != "public"
     state = "restored" if event.kind == "meeting.restored" else ("cancelled" if data.status == "cancelled" else "confirmed")
     bare = private or isinstance(data, PrivateMeetingData) or data.kind != "meeting"
@@ -113,6 +115,28 @@ def revision(event: SourceEvent, mark: int | None = None) -> Revision:
     )
 
 
+def _heard(event: SourceEvent, recorded_at: int | None) -> int | None:
+    """When we heard of a removal that has no time of its own: its side gave none, and its event's, if any, is our door's."""
+    if recorded_at is None or event.data.provenance.updated is not None or event.sequence is not None:
+        return None
+    return recorded_at if event.time is None or millis(event.time) == recorded_at else None
+
+
+def told_at(r: Revision) -> int:
+    """When this was said (ms), as far as anybody knows: what is past is judged by it. The order of revisions is `compare`'s."""
+    return r.updated if r.heard is None else r.heard
+
+
+def placed(known: Sighting | None, seen: Sighting) -> Sighting:
+    """The copy with its one revision; a removal without a time of its own is put just behind what is known of the copy by now, so
+    that every later revision is later than it. Of a copy that is not known it keeps the time at which it was heard of."""
+    (new,) = seen.revisions
+    if known is None or new.heard is None:
+        return seen
+    newest = known.revisions[-1]
+    return replace(seen, revisions=(replace(new, updated=newest.updated, sequence=newest.sequence),))
+
+
 def content(m: MeetingData) -> Content:
     """What a meeting says, people sealed."""
     a = m.associations
@@ -127,7 +151,12 @@ def content(m: MeetingData) -> Content:
         all_day=m.show_without_time,
         tentative=m.status == "tentative",
         guests=tuple(
-            [Guest(g.sealed, g.participation_status, g.roles.owner, g.roles.attendee) for g in m.participants.values() if g.sealed]
+            # Whoever is not merely the organiser is a guest, whatever else his role says: optional, chair, or nothing.
+            [
+                Guest(g.sealed, g.participation_status, g.roles.owner, g.roles.attendee or not g.roles.owner)
+                for g in m.participants.values()
+                if g.sealed
+            ]
         ),
         rules=tuple(m.recurrence_rules),
         excluded=tuple(m.excluded_starts),
@@ -179,13 +208,20 @@ def joined(known: Sighting | None, seen: Sighting) -> tuple[Sighting, News]:
     together = (*revisions, new) if later else _placed(revisions, new)
     newest = together[-1] is new
     if len(together) > KEPT:
-        together = (together[0], *together[2:])
+        drop = 2 if known.side == "crm" and _decides_alone(together[1:]) else 1
+        together = (*together[:drop], *together[drop + 1 :])
     return _identified(known, together, seen), News.NEWER if newest else News.STALE
+
+
+def _decides_alone(revisions: tuple[Revision, ...]) -> bool:
+    """Is the first of these the only one that deletes or restores? A row that was deleted in the CRM stays out by it."""
+    turns = ("deleted", "restored")
+    return revisions[0].state in turns and all(r.state not in turns for r in revisions[1:])
 
 
 def _filled(known: Sighting, seen: Sighting, place: int) -> Sighting:
     """The copy, whose revision at `place` was told once more and now says more of the copy's identity."""
-    if _same_identity(seen, known):
+    if _same_identity(seen, known) and known.revisions[place].words is None:
         return _identified(known, known.revisions, seen)
     revisions = [_worded(r, known) for r in known.revisions]
     said, more = revisions[place].words, _worded(seen.revisions[0], seen).words
@@ -193,7 +229,10 @@ def _filled(known: Sighting, seen: Sighting, place: int) -> Sighting:
     assert more is not None
     filled = {name: getattr(said, name) if getattr(said, name) is not None else getattr(more, name) for name in _WORDS}
     origin = said.origin if said.origin != "user" else more.origin
-    revisions[place] = replace(revisions[place], words=Words(**filled, origin=origin))
+    words = Words(**filled, origin=origin)
+    if words == known.revisions[place].words:
+        return _identified(known, known.revisions, seen)
+    revisions[place] = replace(revisions[place], words=words)
     return _identified(known, tuple(revisions), seen)
 
 

@@ -147,11 +147,13 @@ class PrivateMeetingData(Struct, frozen=True, gc=False, rename="camel", forbid_u
 
 class DeletedData(Struct, frozen=True, gc=False, rename="camel"):
     """A deletion. `from_` and `to` are the window of the round that reported it, where the side reads by windows:
-    an id whose last known time is outside it says nothing."""
+    an id whose last known time is outside it says nothing. `side` may be left out by Google, Office 365 and HubSpot; of another
+    publisher's id it is then the side on which a meeting of that id is known, the calendar's if none is."""
 
     provenance: LooseProvenance
     from_: Instant | None = msgspec.field(name="from", default=None)
     to: Instant | None = None
+    side: Literal["calendar", "crm"] | None = None
 
 
 class ListedData(Struct, frozen=True, gc=False, rename="camel"):
@@ -235,7 +237,8 @@ class ConfiguredData(Struct, frozen=True, gc=False):
 
 
 class ActivatedData(Struct, frozen=True, gc=False, omit_defaults=True):
-    """A user connected a calendar at `at`. `sealed` stands for `address` in the kept form."""
+    """A user connected a calendar at `at`. Where `address` is left out and `calendar` is an e-mail address, that is the user's.
+    `sealed` stands for it in the kept form."""
 
     provider: Literal["google", "office365"]
     at: Instant
@@ -413,6 +416,8 @@ def _examine_provenance(type_: str, m: MeetingData | PrivateMeetingData) -> list
     calendar_side = m.side == "calendar"
     if calendar_side and m.provenance.created is None:
         found.append(Problem("/data/provenance/created", "required on the calendar side: the active-window rule decides by it"))
+    if m.provenance.series_id is not None and m.provenance.original_start is None:
+        found.append(Problem("/data/provenance/originalStart", "required with seriesId: it says which occurrence of the series this is"))
     if calendar_side and type_ == "rendezvous.meeting.restored.v1":
         found.append(Problem("/data/side", "only the CRM restores a meeting"))
     return found

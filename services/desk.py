@@ -41,7 +41,7 @@ KEPT_ENTRIES = 300_000
 LONG = 100
 """A stream is long with so many events after its snapshot, or without one: folding them takes as long as deciding ten events."""
 
-FOLDED = 1
+FOLDED = 2
 """Raised whenever an aggregate's `evolve` comes to something else than before: earlier snapshots are passed over then
 (tests/house/test_snapshots.py sees to it). A change of a state's form does that by itself."""
 

@@ -18,6 +18,8 @@ from uuid import UUID
 import msgspec
 
 from domain.errors import BadInput, NotFound
+from domain.events import ContactMerged
+from domain.naming import contact_stream
 from domain.ports import Store, Vault
 from projections.bodies import MeetingRow, stamp
 from projections.views import Change, ContactRow, DecisionRow, EntryHit, Page, Views
@@ -78,21 +80,33 @@ class Reading:
 
     # --- contacts ----------------------------------------------------------------------------------------------------------
 
-    def find(self, account: str, who: str) -> Found:
-        """The contact of this CRM id, or with this address; a merged one is its survivor. Raises `NotFound`: also for one that
-        the CRM deleted or erased."""
+    def find(self, account: str, who: str, as_of: int | None = None) -> Found:
+        """The contact of this CRM id, or with this address; a merged one is its survivor, as of a time (ms) the one it was by then.
+        Raises `NotFound`: also for one that the CRM deleted or erased."""
         if "@" in who and (rows := self._views.contacts_by_key(account, self._vault.key(account, who))):
             first, *rest = sorted(rows, key=lambda row: (len(row.contact), row.contact))
             return Found(first, tuple(row.contact for row in rest))
         row = self._views.contact(account, who)
         if row is not None and row.into is not None:
-            row = self._views.contact(account, row.into)
+            row = self._views.contact(account, row.into if as_of is None else self._survivor(account, who, as_of))
         if row is None:
             raise NotFound(f"no contact {who} is known in account {account}")
-        if row.state != "live":
+        if row.state != "live" and not (row.state == "merged" and as_of is not None):
             again = "; a restore brings it back" if row.state == "deleted" else ", and nothing is kept of it"
             raise NotFound(f"contact {who} was {row.state} in the CRM{again}")
         return Found(row)
+
+    def _survivor(self, account: str, contact: str, as_of: int) -> str:
+        """Who a contact was by then. The rows say only who it is now; its events say since when."""
+        seen: set[str] = set()
+        while contact not in seen:
+            seen.add(contact)
+            stream = contact_stream(account, contact)
+            for event in self._store.load([stream]).get(stream, ()):
+                if isinstance(event, ContactMerged) and contact in event.merged and event.recorded_at <= as_of:
+                    contact = event.contact
+                    break
+        return contact
 
     def contact(self, account: str, who: str) -> bytes:
         """A contact: `{"id", "email", "name", "company", "others"?}`. Raises `NotFound`."""
@@ -114,7 +128,7 @@ class Reading:
         limit: int = 50,
     ) -> bytes:
         """A page of a contact's timeline (see `page`). Raises `NotFound` and `BadInput`."""
-        return self.page(self.find(account, who), Ask(low, high, status, as_of, cursor, newest_first, limit))[0]
+        return self.page(self.find(account, who, as_of), Ask(low, high, status, as_of, cursor, newest_first, limit))[0]
 
     def page(self, found: Found, ask: Ask) -> tuple[bytes, int]:
         """A page: `{"contact", "entries", "next", "previous", "freshness"}`, and the reader's position. Raises `BadInput`."""

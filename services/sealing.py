@@ -63,8 +63,15 @@ def _people(event: SourceEvent) -> list[tuple[str, str | None]]:
         case ConfiguredData() as a:
             return [(address, None) for address in a.never_log.addresses if address.strip()]
         case ActivatedData() as c:
-            return [(c.address, None)] if c.address else []
+            return [(address, None)] if (address := _own_address(c)) else []
     return []
+
+
+def _own_address(c: ActivatedData) -> str | None:
+    """The connected user's own address. A primary calendar that is called by an address is called by its user's."""
+    if c.address or c.sealed is not None:
+        return c.address
+    return c.calendar if c.calendar and "@" in c.calendar else None
 
 
 def _nobody(contact: str) -> str:
@@ -90,8 +97,8 @@ def _sealed(event: SourceEvent, tokens: dict[tuple[str, str, str | None], str]) 
         case ConfiguredData() if data.never_log.addresses:
             sealed = [tokens[account, a, None] for a in data.never_log.addresses if a.strip()]
             data = replace(data, never_log=replace(data.never_log, addresses=[], sealed=data.never_log.sealed + sealed))
-        case ActivatedData() if data.address:
-            data = replace(data, address=None, sealed=tokens[account, data.address, None])
+        case ActivatedData() if address := _own_address(data):
+            data = replace(data, address=None, sealed=tokens[account, address, None])
     return event if data is event.data else replace(event, data=data)
 
 

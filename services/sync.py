@@ -9,7 +9,7 @@ original bytes and holds nobody up.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,8 @@ import structlog
 from msgspec.structs import replace
 
 from domain import sighting
-from domain.account import own_domains
+from domain.account import is_known, own_domains
+from domain.association import contacts_of
 from domain.copies import outside
 from domain.decisions import Decision, Outcome, Rule
 from domain.errors import Conflict, PositionLost
@@ -28,10 +29,6 @@ from domain.events import (
     ConnectionActivated,
     ConnectionDeauthorised,
     ConnectionDisconnected,
-    ContactDeleted,
-    ContactErased,
-    ContactMerged,
-    ContactRecorded,
     DeletionsHeld,
     Revision,
     Sighting,
@@ -41,12 +38,13 @@ from domain.events import (
 )
 from domain.identity import alike, identities, likeness, likeness_key, likeness_sought, starts_of
 from domain.listing import missing_from
-from domain.meeting import Cause, Meeting, absorb, learn, rejudge
+from domain.meeting import Cause, Meeting, absorb, learn
 from domain.naming import decided_stream, meeting_stream
 from domain.people import key_of
 from domain.ports import DeadLetter, DeadLetters, LogRecord, Place, SourceLog, Store, Vault
 from domain.recurrence import millis
-from domain.source_events import Problem, SourceEvent, read
+from domain.source_events import ConfiguredData, Problem, SourceEvent, read
+from services.contacts import Contacts, association_key, order_of
 from services.desk import Desk
 from services.sealing import keep_all, tokens_of
 
@@ -54,6 +52,9 @@ log = structlog.get_logger(__name__)
 
 BATCH = 1000
 """Records decided and committed at a time."""
+
+OF_ONE_SIDE = ("google", "office365", "hubspot")
+"""Providers whose side is known."""
 
 TRIES = 8
 """How often a batch is decided again after a conflict before the conflict is somebody's bug."""
@@ -123,6 +124,7 @@ class _Batch:
         self.desk, self.vault, self.now = desk, vault, now
         self.counts: Counts = Counter()
         self.cause = Cause("", 0, now)
+        self.contacts = Contacts(desk, vault, now)
 
     def decide(self, records: list[LogRecord]) -> tuple[int, list[DeadLetter]]:
         """Decide each record in order, and stop before one that erases: it must be the first of its batch. Returns how many were
@@ -130,7 +132,9 @@ class _Batch:
         letters: list[DeadLetter] = []
         events: list[tuple[LogRecord, SourceEvent | list[Problem]]] = [(r, read(r.body)) for r in records]
         kept = [e for _, e in events if isinstance(e, SourceEvent)]
-        if any(b'"email"' in r.body or b'"addresses"' in r.body or b'"address"' in r.body for r in records):
+        if any(b'"email"' in r.body or b'"addresses"' in r.body or b'"address"' in r.body for r in records) or any(
+            e.kind == "connection.activated" and e.data.sealed is None for e in kept
+        ):
             kept = keep_all(kept, self.vault)  # written by somebody who did not come through our door
         self._fetch(kept)
         in_order = iter(kept)
@@ -147,11 +151,9 @@ class _Batch:
     def _erases(self, event: SourceEvent) -> bool:
         """Will this event destroy keys? That is done before its batch is committed, so that no crash can spare a key; what stood
         before it in the batch would then be decided again as if it had been erased already."""
-        if event.kind == "contact.erased":
-            return True
         if self.desk.account_id != event.account:
             self.desk.sit(event.account)
-        return self.desk.contact_itself(event.subject).erased and bool(tokens_of(event))
+        return self.contacts.erases(event)
 
     def _fetch(self, events: list[SourceEvent]) -> None:
         """Everything that the batch certainly needs, in a few queries."""
@@ -245,9 +247,9 @@ class _Batch:
     def _route(self, event: SourceEvent, record: LogRecord) -> tuple[UUID | None, tuple[Decision, ...]]:
         noun, _, verb = event.kind.partition(".")
         if noun == "meeting":
-            return self._meeting(event, record.event)
+            return self._meeting(self._sided(event), record)
         if noun == "contact":
-            return None, self._contact(event, verb)
+            return None, self.contacts.decide(event, verb, self.cause)
         if noun == "connection":
             return None, self._connection(event, verb)
         if noun == "calendar":
@@ -259,34 +261,47 @@ class _Batch:
     def _account(self, event: SourceEvent) -> tuple[Decision, ...]:
         data, desk = event.data, self.desk
         common: dict[str, Any] = {"account": event.account, "at": self.cause.at, "recorded_at": self.now, "cause": event.id}
-        if event.kind == "account.configured":
-            if self.cause.at < desk.account.configured_at:
-                return (Decision(Rule.STALE, Outcome.IGNORED),)
-            desk.record_account(
-                AccountConfigured(
-                    **common,
-                    domains=own_domains(data.domains),
-                    never_log=tuple(data.never_log.sealed),
-                    never_log_domains=tuple(d.strip().lower().lstrip("@") for d in data.never_log.domains if d.strip(" @")),
-                    policy=data.policy,
-                )
-            )
-            return (Decision(Rule.RECORDED, Outcome.APPLIED),)
         if event.kind == "clock.ticked":
-            series = desk.account.policy.series
             at = millis(data.at)
             if desk.account.ticked is not None and at <= desk.account.ticked:
                 return (Decision(Rule.STALE, Outcome.IGNORED),)
-            desk.record_account(ClockTicked(**{**common, "at": at}, before_days=series.before_days, after_days=series.after_days))
+            self._tick({**common, "at": at})
             return (Decision(Rule.RECORDED, Outcome.APPLIED),)
-        order = _order(event, self.cause.at)
-        if order <= desk.account.user_orders.get(event.subject, ""):
+        if event.kind == "account.configured":
+            return self._configure(data, common)
+        order = order_of(event, self.cause.at)
+        if order < desk.account.user_orders.get(event.subject, ""):
             return (Decision(Rule.STALE, Outcome.IGNORED),)
         if event.kind == "user.added":
-            desk.record_account(UserAdded(**common, user=event.subject, addresses=tuple(data.sealed), order=order))
+            told: UserAdded | UserRemoved = UserAdded(**common, user=event.subject, addresses=tuple(data.sealed), order=order)
         else:
-            desk.record_account(UserRemoved(**common, user=event.subject, order=order))
+            told = UserRemoved(**common, user=event.subject, order=order)
+        if is_known(desk.account, told):
+            return (Decision(Rule.DUPLICATE, Outcome.IGNORED),)
+        desk.record_account(told)
         return (Decision(Rule.CRM_USER, Outcome.APPLIED),)
+
+    def _configure(self, data: ConfiguredData, common: dict[str, Any]) -> tuple[Decision, ...]:
+        desk, before = self.desk, self.desk.account
+        told = AccountConfigured(
+            **common,
+            domains=own_domains(data.domains),
+            never_log=tuple(data.never_log.sealed),
+            never_log_domains=tuple(d.strip().lower().lstrip("@") for d in data.never_log.domains if d.strip(" @")),
+            policy=data.policy,
+        )
+        if self.cause.at < before.configured_at:
+            return (Decision(Rule.STALE, Outcome.IGNORED),)
+        if is_known(before, told):
+            return (Decision(Rule.DUPLICATE, Outcome.IGNORED),)
+        desk.record_account(told)
+        if before.ticked is not None and data.policy.series != before.policy.series:
+            self._tick({**common, "at": before.ticked})  # the clock stands still, but series are laid out further or less far
+        return (Decision(Rule.RECORDED, Outcome.APPLIED),)
+
+    def _tick(self, common: dict[str, Any]) -> None:
+        series = self.desk.account.policy.series
+        self.desk.record_account(ClockTicked(**common, before_days=series.before_days, after_days=series.after_days))
 
     def _connection(self, event: SourceEvent, verb: str) -> tuple[Decision, ...]:
         data, user = event.data, event.subject
@@ -316,116 +331,24 @@ class _Batch:
             return (Decision(Rule.DUPLICATE, Outcome.IGNORED),)
         return (Decision(Rule.ONE_CALENDAR if verb == "activated" else Rule.ACTIVE_WINDOW, Outcome.APPLIED),)
 
-    def _contact(self, event: SourceEvent, verb: str) -> tuple[Decision, ...]:
-        desk, data, contact = self.desk, event.data, event.subject
-        common: dict[str, Any] = {
-            "account": event.account,
-            "at": self.cause.at,
-            "recorded_at": self.now,
-            "cause": event.id,
-            "contact": contact,
-        }
-        known = desk.contact_itself(contact)
-        order = _order(event, self.cause.at)
-        if verb == "erased":
-            return self._erase(contact, known.keys, common)
-        if known.erased:
-            return self._erased_again(event)
-        if verb == "merged":
-            return self._merge(event, common, order)
-        if known.order and order <= known.order:
-            return (Decision(Rule.STALE if order < known.order else Rule.DUPLICATE, Outcome.IGNORED),)
-        if verb == "deleted":
-            desk.record_contact(contact, ContactDeleted(**common, order=order))
-            return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact, note={"deleted": True}),)
-        return self._record_contact(contact, data.sealed, data.email is not None, data.company, common, order)
-
-    def _erased_again(self, event: SourceEvent) -> tuple[Decision, ...]:
-        """A word about a contact that was erased: nothing of it is kept, and what the log now holds of it is closed too."""
-        tokens = tokens_of(event)
-        if tokens:
-            self.vault.erase(event.account, {key_of(token) for token in tokens})
-            self.desk.forget_people()
-        return (Decision(Rule.ERASED, Outcome.IGNORED, contact=event.subject),)
-
-    def _record_contact(
-        self, contact: str, person: str | None, email: bool, company: str | None, common: dict[str, Any], order: str
-    ) -> tuple[Decision, ...]:
-        desk = self.desk
-        before = desk.contact_itself(contact)
-        desk.record_contact(contact, ContactRecorded(**common, person=person, email=email, company=company, order=order))
-        key = key_of(person) if person and email else None
-        if key is not None and person is not None and desk.person(person).erased:
-            key = None
-        if before.key is not None and before.key != key:
-            desk.put("addresses", before.key, contact, gone=True)
-        if key is None or before.into is not None:  # of a merge, only the survivor's address matches
-            return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact),)
-        desk.put("addresses", key, contact)
-        if key != before.key and desk.account.policy.late_contact == "backfill":
-            return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact), *self._rejudge_with([key]))
-        return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact),)
-
-    def _merge(self, event: SourceEvent, common: dict[str, Any], order: str) -> tuple[Decision, ...]:
-        desk, data, survivor = self.desk, event.data, event.subject
-        told = [m for m in dict.fromkeys(data.merged) if m != survivor]
-        desk.fetch_contacts([(event.account, m) for m in told])
-        merged = [m for m in told if desk.contact_itself(m).into is None]
-        if not merged:
-            return (Decision(Rule.DUPLICATE, Outcome.IGNORED, contact=survivor),)
-        keys = tuple(key for m in merged for key in desk.contact_itself(m).keys)
-        for one in merged:
-            gone = desk.contact_itself(one)
-            if gone.key is not None:
-                desk.put("addresses", gone.key, one, gone=True)
-        for one in [*merged, survivor]:
-            if not desk.contact_itself(one).id:
-                # Never told of before: it has an id at least, so that the merged one leads to the survivor.
-                desk.record_contact(one, ContactRecorded(**{**common, "contact": one}))
-        for one in merged:
-            desk.record_contact(one, ContactMerged(**common, merged=tuple(merged), keys=keys))
-        desk.record_contact(survivor, ContactMerged(**common, merged=tuple(merged), keys=keys))
-        if data.sealed is not None and order >= desk.contact_itself(survivor).order:
-            company = data.company or desk.contact_itself(survivor).company
-            self._record_contact(survivor, data.sealed, data.email is not None, company, common, order)
-        return (Decision(Rule.CONTACT_MATCH, Outcome.MERGED, contact=survivor, note={"merged": merged}),)
-
-    def _erase(self, contact: str, keys: tuple[str, ...], common: dict[str, Any]) -> tuple[Decision, ...]:
-        desk, account = self.desk, str(common["account"])
-        person = desk.contact_itself(contact).person
-        keys = tuple(dict.fromkeys((*keys, *([key_of(person)] if person else []))))
-        # Before the commit: if we die in between, the event is decided again and destroys what is destroyed already.
-        self.vault.erase(account, keys)
-        desk.forget_people()
-        for key in keys:
-            desk.put("addresses", key, contact, gone=True)
-        desk.record_contact(contact, ContactErased(**common, keys=keys))
-        self._rejudge_with(keys)
-        return (Decision(Rule.ERASED, Outcome.APPLIED, contact=contact),)
-
-    def _rejudge_with(self, keys: Collection[str]) -> tuple[Decision, ...]:
-        """Judge the guests of every meeting of these people again."""
-        found: list[Decision] = []
-        streams = [m for key in keys for m in self.desk.entries("people", key)]
-        self.desk.fetch_meetings(streams)
-        for stream in dict.fromkeys(streams):
-            meeting = self.desk.meeting(stream)
-            learned = rejudge(meeting, keys, self.cause, self.desk)
-            if learned.event is not None:
-                self.desk.record_meeting(learned.event, learned.meeting)
-                found += [d for d in learned.decisions if d.guest is not None and d.guest in keys]
-        return tuple(found[:50])
-
     # --- meetings ------------------------------------------------------------------------------------------------------------
 
-    def _meeting(self, event: SourceEvent, mark: int) -> tuple[UUID | None, tuple[Decision, ...]]:
+    def _sided(self, event: SourceEvent) -> SourceEvent:
+        """A deletion by a publisher whose side nothing says, with the side on which its meeting is known."""
+        data = event.data
+        if event.kind != "meeting.deleted" or data.side or data.provenance.provider in OF_ONE_SIDE or sighting.side_of(event) == "crm":
+            return event
+        key = sighting.key(data.provenance.provider, "crm", data.provenance.id)
+        return replace(event, data=replace(data, side="crm")) if self.desk.entries("identities", key) else event
+
+    def _meeting(self, event: SourceEvent, record: LogRecord) -> tuple[UUID | None, tuple[Decision, ...]]:
         side = sighting.side_of(event)
         mailbox = sighting.mailbox_of(event, side, self._user_of_calendar)
         if side == "calendar" and not event.data.provenance.user and mailbox != event.source and self._known_by_source(event):
             mailbox = event.source  # told before its calendar was known: the same copy still
         if side == "calendar" and not self._is_primary(event, mailbox):
             return None, (Decision(Rule.PRIMARY_ONLY, Outcome.IGNORED),)
-        seen = sighting.of(event, mailbox, side, mark)
+        seen = sighting.of(event, mailbox, side, record.event, record.recorded_at)
         target, others = self._found(seen, mailbox)
         learned = learn(target, seen, self.cause, self.desk, others)
         self._record(target, learned.event, learned.meeting, seen, mailbox, others)
@@ -459,6 +382,9 @@ class _Batch:
             desk.add("people", _mailbox_key(copy.provider, mailbox), meeting)
         for key in _new_guests(copy, known):
             desk.add("people", key, meeting)
+        if copy.side == "crm":
+            for contact in contacts_of(copy) - (contacts_of(known) if known is not None else set()):
+                desk.add("people", association_key(contact), meeting)
         if likeness(copy):
             told = starts_of(known) if known is not None else []
             starts = [start for start in starts_of(copy) if start not in told]
@@ -546,16 +472,23 @@ class _Batch:
         if not self._is_primary(event, mailbox):
             return (Decision(Rule.PRIMARY_ONLY, Outcome.IGNORED),)
         provider = data.provenance.provider
+        connection = self.desk.connection(mailbox)
+        if connection.windows and not connection.counts(provider, self.cause.at):
+            return (Decision(Rule.ACTIVE_WINDOW, Outcome.IGNORED),)
         streams = list(self.desk.entries("people", _mailbox_key(provider, mailbox)))
         self.desk.fetch_meetings(streams)
         prefix = f"{provider}|{mailbox}|"
         known = [m for m in (self.desk.meeting(s) for s in dict.fromkeys(streams)) if m.copies]
-        gone, live = missing_from(known, prefix, frozenset(data.ids), (millis(data.from_), millis(data.to)), self.cause.at)
+        span = (millis(data.from_), millis(data.to))
+        missing = missing_from(known, prefix, frozenset(data.ids), span, self.cause.at, self.desk)
+        gone = missing.gone
         policy = self.desk.account.policy.mass_delete
-        if len(gone) > policy.count and len(gone) > Decimal(str(policy.share)) * live:
-            return self._hold(event, mailbox, gone, live)
-        taken = sum(self._delete(copy_key, meeting, event) for meeting, copy_key in gone)
-        return (Decision(Rule.CALENDAR_DELETES, Outcome.APPLIED, note={"deleted": taken, "known": live}),)
+        if len(gone) > policy.count and len(gone) > Decimal(str(policy.share)) * missing.known:
+            return self._hold(event, mailbox, gone, missing.known)
+        taken = sum([self._delete(copy_key, meeting, event) for meeting, copy_key in gone])
+        for meeting, copy_key in missing.unseen:
+            self._delete(copy_key, meeting, event)
+        return (Decision(Rule.CALENDAR_DELETES, Outcome.APPLIED, note={"deleted": taken, "known": missing.known}),)
 
     def _hold(self, event: SourceEvent, user: str, gone: list[tuple[Meeting, str]], live: int) -> tuple[Decision, ...]:
         hold = f"{event.account}-{sighting.digest(event.source, event.id):x}"
@@ -595,11 +528,6 @@ def _new_guests(copy: Sighting, known: Sighting | None) -> set[str]:
         if r.content is not None:
             found.difference_update([key_of(g.person) for g in r.content.guests])
     return found
-
-
-def _order(event: SourceEvent, at: int) -> str:
-    """The revision order of a contact or user, as text."""
-    return event.sequence if event.sequence is not None else f"{at:020d}"
 
 
 def _calendar_key(provider: str, calendar: str) -> str:

@@ -100,7 +100,7 @@ class TimelinePage:
         kept = self._kept.get(now, asked)
         if kept is not None and not _known(scope, kept.tag):
             return Answer(200, kept.headers, kept.body)
-        found = self._reading.find(account, who)
+        found = self._reading.find(account, who, ask.as_of)
         tag = b'W/"%s-%x"' % (self._reading.version(found).encode(), zlib.crc32(scope["query_string"]))
         if _known(scope, tag):
             position, _ = self._reading.freshness(account)

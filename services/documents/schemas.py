@@ -53,6 +53,12 @@ EXAMINED: dict[str, Json] = {
                 "if": {"properties": {"recurrenceRules": {"minItems": 1}}, "required": ["recurrenceRules"]},
                 "then": {"properties": {"provenance": {"properties": {"originalStart": {"type": "null"}}}}},
             },
+            {
+                "if": {"properties": {"provenance": {"properties": {"seriesId": {"type": "string"}}, "required": ["seriesId"]}}},
+                "then": {
+                    "properties": {"provenance": {"required": ["originalStart"], "properties": {"originalStart": {"type": "string"}}}}
+                },
+            },
         ],
     },
     "DeletedData": {"properties": {"provenance": {"required": ["id"], "properties": {"id": {"type": "string", "minLength": 1}}}}},

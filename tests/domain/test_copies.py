@@ -240,6 +240,7 @@ class Around:
 
 LIVE = Around(user_501=(Window("google", "", "", 10),))
 SWITCHED = Around(user_501=(Window("google", "", "", 10, 20), Window("office365", "", "", 20)))
+BOTH = Around(user_501=(Window("google", "", "", 14),), user_502=(Window("google", "", "", 10),))
 WORD = said(30, content())
 FOCUS = said(30, kind="focus")
 
@@ -267,6 +268,10 @@ FOCUS = said(30, kind="focus")
         (copy(WORD, side="crm", origin="native-sync", created=1), (copy(WORD),), LIVE, None),
         (copy(WORD, side="crm", origin="native-sync"), (copy(WORD, created=1),), LIVE, Rule.ACTIVE_WINDOW),
         (copy(WORD, side="crm", origin="native-sync"), (copy(FOCUS),), LIVE, Rule.NOT_A_MEETING),
+        (copy(WORD, side="crm", origin="native-sync"), (copy(WORD, user="502", created=5),), LIVE, Rule.ACTIVE_WINDOW),
+        (copy(WORD, side="crm", origin="native-sync", created=1), (copy(WORD, user="502"),), LIVE, Rule.ACTIVE_WINDOW),
+        (copy(WORD, side="crm", origin="native-sync", user="502"), (copy(WORD),), LIVE, Rule.ACTIVE_WINDOW),
+        (copy(WORD, side="crm", origin="native-sync"), (copy(WORD, user="502", created=12),), BOTH, None),
     ],
     ids=[
         "created while connected",
@@ -289,6 +294,10 @@ FOCUS = said(30, kind="focus")
         "such a row from before of a copy that counts",
         "such a row of a copy that does not",
         "such a row of focus time",
+        "such a row of a meeting that another's copy tells to be older",
+        "such a row from before, of a meeting that another's copy tells to be newer",
+        "such a row of an unconnected user, of a copy that counts",
+        "such a row of a meeting that another's window let in",
     ],
 )
 def test_a_copy_counts_or_the_rule_by_which_it_does_not(

@@ -7,10 +7,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
-from domain.events import Content, Revision, Sighting
+from domain.account import Account
+from domain.connection import Connection, Window
+from domain.events import Content, Revision, Sighting, View
 from domain.listing import missing_from
+from domain.matching import Judged
 from domain.meeting import Meeting
+from domain.people import Person
 
 PREFIX = "google|501|"
 
@@ -23,6 +28,7 @@ def ms(text: str) -> int:
 SPAN = (ms("2026-04-01T00:00"), ms("2026-05-01T00:00"))
 LISTED_AT = ms("2026-03-20T00:00")
 KNOWN_AT = ms("2026-03-10T00:00")
+SINCE = ms("2026-01-01T00:00")
 
 
 def content(start: str = "2026-04-07T10:00", duration: str = "PT1H", **fields: Any) -> Content:
@@ -38,23 +44,49 @@ def copy(
     state: str = "confirmed",
     updated: int = KNOWN_AT,
     user: str = "501",
+    created: int | None = SINCE,
     **said: Any,
 ) -> Sighting:
     """A copy of a meeting in a mailbox."""
     words: tuple[Revision, ...] = (Revision(updated - 1, 1, content=what or content()),)
     words += (Revision(updated, 2, state, content=None if state == "deleted" else what or content()),)
-    return Sighting(key=f"{prefix}{id}", side="calendar", provider="google", id=id, user=user, revisions=words, **said)
+    return Sighting(key=f"{prefix}{id}", side="calendar", provider="google", id=id, user=user, created=created, revisions=words, **said)
 
 
 def meeting(*copies: Sighting) -> Meeting:
     """A meeting with these copies."""
-    return Meeting(UUID(int=1), "62515", {c.key: c for c in copies})
+    return Meeting(UUID(int=1), "62515", {c.key: c for c in copies}, View())
 
 
 def missing(*meetings: Meeting, listed: tuple[str, ...] = (), span: tuple[int, int] = SPAN, at: int = LISTED_AT) -> tuple[list[str], int]:
-    """The keys of the copies that are gone, and how many living ones are known."""
-    gone, living = missing_from(meetings, PREFIX, frozenset(listed), span, at)
-    return [key for _, key in gone], living
+    """The keys of the copies that are gone, and how many are known that somebody sees."""
+    found = missing_from(meetings, PREFIX, frozenset(listed), span, at, Around())
+    return [key for _, key in found.gone], found.known
+
+
+class Around:
+    """Surroundings in memory: everybody's Google calendar was connected all the time since `SINCE`."""
+
+    account = Account()
+
+    def connection(self, user: str) -> Connection:
+        """See above."""
+        return Connection(user, windows=(Window("google", "", "", SINCE),))
+
+    def person(self, token: str) -> Person:
+        """Nobody in particular."""
+        return Person(token)
+
+    def judged(self, token: str) -> Judged:
+        """Shown, and no contact."""
+        return Judged(token, True, (), ())
+
+    def contacts_of(self, key: str) -> tuple[str, ...]:
+        """No contacts."""
+        return ()
+
+    def contact(self, contact: str) -> None:
+        """No contacts."""
 
 
 @pytest.mark.parametrize(
@@ -65,7 +97,10 @@ def missing(*meetings: Meeting, listed: tuple[str, ...] = (), span: tuple[int, i
         (meeting(copy(), copy(prefix="google|502|")), (), ["google|501|g1"], 1),
         (meeting(copy(prefix="office365|501|")), (), [], 0),
         (meeting(copy(state="deleted")), (), [], 0),
-        (meeting(copy(state="cancelled")), ("g1",), [], 1),
+        (meeting(copy(state="cancelled")), ("g1",), [], 0),
+        (meeting(copy(state="cancelled")), (), [], 0),
+        (meeting(copy(created=SINCE - 1)), (), [], 0),
+        (replace(meeting(copy()), view=None), (), [], 0),
         (meeting(copy(original=5, series="g0")), (), ["google|501|g1"], 1),
         (meeting(copy("g0"), copy(original=5, series="g0")), ("g0",), [], 1),
         (meeting(copy("g0", prefix="google|502|", user="502"), copy(original=5, series="g0")), (), ["google|501|g1"], 1),
@@ -92,6 +127,9 @@ def missing(*meetings: Meeting, listed: tuple[str, ...] = (), span: tuple[int, i
         "another provider's",
         "already deleted",
         "cancelled and listed",
+        "cancelled, hence gone already",
+        "created before the connection: it does not count",
+        "in no timeline anyway",
         "an occurrence of a series that is not known",
         "an occurrence of a known series: it may be as the series again",
         "an occurrence of a series known in another mailbox only",
@@ -119,6 +157,16 @@ def test_what_a_complete_listing_misses(known: Meeting, listed: tuple[str, ...],
 def test_a_copy_of_which_nothing_is_known_is_not_missed() -> None:
     bare = Sighting(key=f"{PREFIX}g1", side="calendar", provider="google", id="g1", revisions=(Revision(1, 1),))
     assert missing(meeting(bare)) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [meeting(copy(created=SINCE - 1)), replace(meeting(copy()), view=None)],
+    ids=["a copy that does not count", "in no timeline"],
+)
+def test_what_nobody_sees_is_gone_unseen(known: Meeting) -> None:
+    found = missing_from([known], PREFIX, frozenset(), SPAN, LISTED_AT, Around())
+    assert ([key for _, key in found.unseen], found.gone, found.known) == (["google|501|g1"], [], 0)
 
 
 def test_living_copies_are_counted_over_all_meetings() -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from domain import sighting
 from domain.events import Content, Guest, Revision, Sighting
-from domain.sighting import KEPT, News, compare, digest, joined, last, mailbox_of, side_of, united
+from domain.sighting import KEPT, News, compare, digest, joined, last, mailbox_of, placed, side_of, told_at, united
 from domain.source_events import SourceEvent, read
 from tests import examples
 from tests.examples import Event, hour
@@ -109,13 +109,88 @@ def test_of_what_is_no_meeting_no_content_is_kept(kind: str) -> None:
 def test_a_guest_without_an_address_is_nobody_to_keep() -> None:
     found = sighting.revision(told(examples.meeting(participants={"1": {"name": "Room 4"}, "2": {"sealed": TOKEN}})))
     assert found.content is not None
-    assert found.content.guests == (Guest(TOKEN, attendee=False),)
+    assert found.content.guests == (Guest(TOKEN),)
+
+
+@pytest.mark.parametrize(
+    ("roles", "guest"),
+    [
+        ({"attendee": True}, Guest(TOKEN)),
+        ({"optional": True}, Guest(TOKEN)),
+        ({"chair": True}, Guest(TOKEN)),
+        ({"informational": True}, Guest(TOKEN)),
+        ({}, Guest(TOKEN)),
+        ({"owner": True, "attendee": True}, Guest(TOKEN, owner=True)),
+        ({"owner": True}, Guest(TOKEN, owner=True, attendee=False)),
+    ],
+    ids=["attendee", "optional", "chair", "informational", "nothing", "organiser who attends", "organiser only"],
+)
+def test_whoever_is_not_merely_the_organiser_is_a_guest(roles: dict[str, bool], guest: Guest) -> None:
+    found = sighting.revision(told(examples.meeting(participants={"1": {"sealed": TOKEN, "roles": roles}})))
+    assert found.content is not None
+    assert found.content.guests == (guest,)
 
 
 def test_a_deletion_without_a_time_takes_that_of_its_event() -> None:
     event = examples.deleted(revision=3)
     del event["data"]["provenance"]["updated"]
     assert sighting.revision(told(event)).updated == ms(3)
+
+
+def untimed(**said: Any) -> Event:
+    """A tombstone without a time of its own; `said` is what of its time is told nevertheless."""
+    event = examples.deleted(revision=3)
+    del event["data"]["provenance"]["updated"], event["sequence"], event["time"]
+    event["data"]["provenance"].update(said.pop("provenance", {}))
+    return event | said
+
+
+HEARD: dict[str, tuple[Event, int | None]] = {
+    "without any time": (untimed(), ms(9)),
+    "stamped by our door": (untimed(time=examples.z(hour(9))), ms(9)),
+    "with a time of its event's own": (untimed(time=examples.z(hour(3))), None),
+    "with a sequence": (untimed(sequence="7"), None),
+    "with a time of its own": (untimed(provenance={"updated": examples.z(hour(3))}), None),
+}
+
+
+@pytest.mark.parametrize(("event", "heard"), HEARD.values(), ids=list(HEARD))
+def test_only_a_deletion_without_a_time_of_its_own_keeps_when_it_was_heard_of(event: Event, heard: int | None) -> None:
+    found = sighting.revision(told(event), recorded_at=ms(9))
+    assert found.heard == heard
+    assert told_at(found) == (found.updated if heard is None else ms(9))
+
+
+def test_words_of_a_meeting_are_never_without_a_time() -> None:
+    event = examples.meeting(revision=3)
+    del event["sequence"]
+    event["time"] = examples.z(hour(9))
+    assert sighting.revision(told(event), recorded_at=ms(9)).heard is None
+
+
+def removal(heard: int, event: int = 99) -> Sighting:
+    """A removal without a time of its own."""
+    return replace(word(heard), revisions=(Revision(heard, event, "deleted", heard=heard),))
+
+
+PLACES: dict[str, tuple[list[Sighting], list[int]]] = {
+    "after what is known": ([word(1), word(2), removal(50)], [1, 2, 99]),
+    "before what is told later": ([word(1), removal(50), word(2), word(3)], [1, 99, 2, 3]),
+    "after what is known, by sequence": ([word(9, "1"), word(3, "2"), removal(50), word(2, "3")], [1, 2, 99, 3]),
+    "after older words that come late": ([word(3), removal(50), word(2)], [2, 3, 99]),
+    "of a copy not known": ([removal(50), word(2), word(3)], [2, 3, 99]),
+    "twice": ([word(1), removal(50), removal(60, 98), word(2)], [1, 99, 2]),
+    "of a clock that is ahead": ([word(70), removal(50), word(71)], [70, 99, 71]),
+}
+
+
+@pytest.mark.parametrize(("words", "expected"), PLACES.values(), ids=list(PLACES))
+def test_a_removal_without_a_time_comes_right_after_the_newest_known_on_arrival(words: list[Sighting], expected: list[int]) -> None:
+    copy = words[0]
+    for one in words[1:]:
+        copy, _ = joined(copy, placed(copy, one))
+    names = [r.event if r.event in (98, 99) else int(r.sequence) if r.sequence else r.updated for r in copy.revisions]
+    assert names == expected
 
 
 @pytest.mark.parametrize(
@@ -303,6 +378,38 @@ def test_a_revision_that_was_dropped_changes_nothing_when_it_comes_again() -> No
     full = known(*[word(n) for n in range(1, KEPT + 3)])
     found, what = joined(full, word(2))
     assert (found, what) == (full, News.STALE)
+
+
+def test_a_word_told_again_with_more_of_its_names_has_them_from_then_on() -> None:
+    """Also where the copy was known by these names already, from another of its words."""
+    named, bare = word(60, event=1, uid="u1"), word(61, event=2, state="deleted")
+    again, what = joined(known(named, bare), word(61, event=3, state="deleted", uid="u1"))
+    assert what is News.KNOWN
+    assert [r.words.uid for r in again.revisions if r.words is not None] == ["u1", "u1"]
+    assert joined(again, word(61, event=4, state="deleted", uid="u1"))[0] is again
+
+
+def a_row(updated: int, state: str = "confirmed") -> Sighting:
+    """One revision of a row in the CRM."""
+    return replace(word(updated, state=state), side="crm")
+
+
+@pytest.mark.parametrize(
+    ("turns", "spared"),
+    [
+        ({2: "deleted"}, [2]),
+        ({2: "restored"}, [2]),
+        ({2: "deleted", 3: "restored"}, [3]),
+        ({2: "deleted", KEPT: "restored"}, []),
+    ],
+    ids=["a deletion", "a restore", "the later of two", "where a later one is kept"],
+)
+def test_what_keeps_a_row_out_of_the_timeline_is_kept_however_long_ago(turns: dict[int, str], spared: list[int]) -> None:
+    words = [a_row(n, turns.get(n, "confirmed")) for n in range(1, KEPT + 11)]
+    expected = [1, *spared, *range(12 + len(spared), KEPT + 11)]
+    assert updates(known(*words)) == expected
+    assert updates(known(*reversed(words))) == expected
+    assert updates(known(*words[50:], *words[:50])) == expected
 
 
 # --- two records of one copy --------------------------------------------------------------------------------------------------------

@@ -687,6 +687,16 @@ def test_the_kept_form_of_a_private_meeting_is_read_whatever_the_type(event: Cal
     assert kept.provenance == accepted(whole).data.provenance
 
 
+def test_an_occurrence_needs_its_original_start() -> None:
+    """Without it, nothing would tell it from its series."""
+    told = examples.meeting("s1_1", provenance={"seriesId": "s1"})
+    assert places(told) == ["/data/provenance/originalStart"]
+    assert places(examples.row(provenance={"seriesId": "s1"})) == ["/data/provenance/originalStart"]
+    accepted(examples.meeting("s1_1", provenance={"seriesId": "s1", "originalStart": "2026-04-07T08:00:00Z"}))
+    accepted(examples.row(provenance={"originalStart": "2026-04-07T08:00:00Z"}))
+    accepted(examples.deleted("s1_1", seriesId="s1"))
+
+
 def test_a_public_meeting_without_content_is_not_let_through() -> None:
     assert places(bare(examples.meeting())) == ["/data/duration", "/data/start"]
 
@@ -767,7 +777,12 @@ def test_a_problem_points_at_the_place_that_was_changed_or_below_or_at_what_it_c
     kind, pointer = spot
     found = read(raw(put(GOOD[kind](), pointer, value)))
     if isinstance(found, list) and found[0].pointer and pointer not in ("/type", "/data", "/account", "/data/provenance"):
-        related = {"/data/from": "/data/to", "/data/showWithoutTime": "/data", "/data/side": "/data", "/data/email": "/data/email"}
+        related = {
+            "/data/from": "/data/to",
+            "/data/showWithoutTime": "/data",
+            "/data/side": "/data",
+            "/data/provenance/seriesId": "/data/provenance/originalStart",
+        }
         near = related.get(pointer, "/data/recurrenceRules" if "riginalStart" in pointer else pointer)
         assert all(p.pointer.startswith((pointer, near)) for p in found)
 

@@ -243,6 +243,7 @@ def changed(change: Event, **data: Any) -> Event:
             changed({}, recurrenceRules=["FREQ=DAILY"], provenance=MEETING["provenance"] | {"originalStart": AT}),
             id="rules on an occurrence",
         ),
+        pytest.param(changed({}, provenance=MEETING["provenance"] | {"seriesId": "s1"}), id="an occurrence without its original start"),
         pytest.param(changed({"type": "rendezvous.meeting.restored.v1"}), id="a restore by a calendar"),
         pytest.param(minimal("meeting.deleted", {"provenance": {"provider": "google"}}), id="a deletion of nothing"),
         pytest.param(minimal("calendar.listed", MINIMAL["calendar.listed"] | {"ids": [7]}), id="a listed id that is a number"),

@@ -5,8 +5,8 @@ example in `stored_events/`, read here in a fresh interpreter that knows nothing
 something else was imported would not load for the next program.
 
 A new event or version: append its name, add a rich instance to `RICH`, and store its example; the failing test prints it. An
-example that stands there is never edited: what an optional field later added holds stands in a second example, in
-`stored_events/grown/` and `GROWN`.
+example that stands there is never edited: what an optional field later added holds stands in a further example, in a folder
+below `stored_events/` that `GROWN` names.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from domain.source_events import TYPES, MassDelete, Policy, SeriesWindow
 HERE = Path(__file__).parent
 NAMES = (HERE / "event_names.txt").read_text("utf-8").splitlines()
 STORED = HERE / "stored_events"
-GROWN_STORED = STORED / "grown"
 
 ANA, BO = "mL2v0sJ5q9cXw1TzR8bYkA.q7", "Zt4hN6pE3gUdC0aFxK5oiQ.w2"
 START = datetime(2026, 3, 9, 10)
@@ -136,6 +135,7 @@ RICH: tuple[e.Event, ...] = (
     e.DeletionsReleased(**COMMON, hold="62515-a1"),
     e.DeletionsDiscarded(**COMMON, hold="62515-a1"),
     e.ContactRecorded(**COMMON, contact="151", person=BO, email=True, company="Client", order="00000001772442904120"),
+    e.ContactNoted(**COMMON, contact="151", keys=(BO[:22],)),
     e.ContactMerged(**COMMON, contact="151", merged=("152", "153"), keys=(BO[:22],)),
     e.ContactDeleted(**COMMON, contact="151", order="00000001772442904120"),
     e.ContactErased(**COMMON, contact="151", keys=(BO[:22],)),
@@ -167,14 +167,19 @@ WORDED = replace(
 )
 ABSORBS: dict[str, Any] = {"absorbed": (WORDED,), "absorbs": ("0195557e8f008000a1b2c3d4e5f60718",)}
 GROWING: dict[str, Any] = MEETING | ABSORBS | {"sighting": WORDED, "purges": ("0195557e8f008000a1b2c3d4e5f60719",)}
-GROWN: tuple[e.Event, ...] = (
-    e.MeetingScheduled(**GROWING),
-    e.MeetingRescheduled(**GROWING),
-    e.MeetingRevised(**GROWING),
-    e.MeetingCancelled(**GROWING),
-    e.MeetingWithdrawn(**GROWING | {"view": None}),
-    e.MeetingNoted(**COMMON, **ABSORBS, sighting=WORDED),
-)
+HEARD = replace(SIGHTING, revisions=(e.Revision(1772442904123, 45, "deleted", "00000001772442904123", heard=1772442999000),))
+GROWN: dict[str, tuple[e.Event, ...]] = {
+    "grown": (
+        e.MeetingScheduled(**GROWING),
+        e.MeetingRescheduled(**GROWING),
+        e.MeetingRevised(**GROWING),
+        e.MeetingCancelled(**GROWING),
+        e.MeetingWithdrawn(**GROWING | {"view": None}),
+        e.MeetingNoted(**COMMON, **ABSORBS, sighting=WORDED),
+    ),
+    "grown/heard": (e.MeetingCancelled(**COMMON, sighting=HEARD, changed=("status",)), e.MeetingNoted(**COMMON, sighting=HEARD)),
+}
+FURTHER = [pytest.param(folder, event, id=f"{folder}/{event.NAME}") for folder, events in GROWN.items() for event in events]
 
 LOAD = """
 import json, pathlib, sys
@@ -218,7 +223,12 @@ def test_a_name_says_its_version() -> None:
 def test_the_examples_are_of_every_event_and_leave_no_field_at_its_default() -> None:
     assert [event.NAME for event in RICH] == list(e.BY_NAME)
     for event in RICH:
-        told = {name for example in (event, *GROWN) if example.NAME == event.NAME for name in json.loads(encode(example))}
+        told = {
+            name
+            for example in (event, *(more for events in GROWN.values() for more in events))
+            if example.NAME == event.NAME
+            for name in json.loads(encode(example))
+        }
         fields = {f.encode_name for f in msgspec.structs.fields(event)}
         bare = {"changed", "purge", "purges", "view"} if isinstance(event, e.MeetingNoted) else set()
         assert fields - told == bare, event.NAME
@@ -230,9 +240,9 @@ def test_every_event_has_a_stored_example(name: str) -> None:
     assert (STORED / f"{name}.json").is_file(), f"store as {name}.json: {wanted}"
 
 
-@pytest.mark.parametrize("event", GROWN, ids=lambda event: event.NAME)
-def test_an_event_that_grew_has_a_second_example(event: e.Event) -> None:
-    assert (GROWN_STORED / f"{event.NAME}.json").is_file(), f"store as grown/{event.NAME}.json: {encode(event).decode()}"
+@pytest.mark.parametrize(("folder", "event"), FURTHER)
+def test_an_event_that_grew_has_a_further_example(folder: str, event: e.Event) -> None:
+    assert (STORED / folder / f"{event.NAME}.json").is_file(), f"store as {folder}/{event.NAME}.json: {encode(event).decode()}"
 
 
 @pytest.mark.parametrize("event", RICH, ids=lambda event: event.NAME)
@@ -241,10 +251,10 @@ def test_a_stored_example_loads_as_what_it_was(event: e.Event, fresh: dict[str, 
     assert decode(event.NAME, (STORED / f"{event.NAME}.json").read_bytes()) == event
 
 
-@pytest.mark.parametrize("event", GROWN, ids=lambda event: event.NAME)
-def test_a_second_example_loads_as_what_it_was(event: e.Event, fresh: dict[str, Any]) -> None:
-    assert fresh["loaded"][f"grown/{event.NAME}.json"] == repr(event)
-    assert decode(event.NAME, (GROWN_STORED / f"{event.NAME}.json").read_bytes()) == event
+@pytest.mark.parametrize(("folder", "event"), FURTHER)
+def test_a_further_example_loads_as_what_it_was(folder: str, event: e.Event, fresh: dict[str, Any]) -> None:
+    assert fresh["loaded"][f"{folder}/{event.NAME}.json"] == repr(event)
+    assert decode(event.NAME, (STORED / folder / f"{event.NAME}.json").read_bytes()) == event
 
 
 def test_loading_needs_no_more_than_the_recording(fresh: dict[str, Any]) -> None:

@@ -61,6 +61,19 @@ def test_a_private_meeting_leaves_its_identity_only() -> None:
     assert b'"id":"g1"' in body
 
 
+def test_a_private_meeting_may_not_leave_out_what_is_required() -> None:
+    """Only what stands in our own log may be without."""
+    door = Door()
+    told = meeting("g1", privacy="private")
+    told["data"] = {name: told["data"][name] for name in ("side", "provenance", "status", "privacy")}
+    (receipt,) = door.accept(told)
+    assert [(p.pointer, p.reason) for p in receipt.errors] == [
+        ("/data/start", "required field `start` is missing"),
+        ("/data/duration", "required field `duration` is missing"),
+    ]
+    assert (receipt.outcome, door.kept()) == ("rejected", [])
+
+
 def test_an_event_without_a_time_gets_the_time_of_acceptance() -> None:
     door = Door()
     told = contact("151", BO)

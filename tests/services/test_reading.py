@@ -16,6 +16,7 @@ from tests.examples import (
     ANA,
     BO,
     CY,
+    DEE,
     configured,
     connected,
     contact,
@@ -214,6 +215,34 @@ def test_a_timeline_can_be_read_as_it_stood() -> None:
     before = engine.at
     engine.tell(meeting(revision=1, title="Renamed"))
     assert (titles(engine.page()), titles(engine.page(as_of=before)), titles(engine.page(as_of=0))) == (["Renamed"], ["Kick-off"], [])
+
+
+def test_who_was_merged_later_is_read_as_he_stood_before() -> None:
+    """Along a chain of merges: each time by those only that were recorded by then."""
+    engine = asking(contact("153", DEE), meeting(title="Bo's"), meeting("g2", guests=(CY,), title="Cy's"))
+    engine.tell(meeting("g3", guests=(DEE,), title="Dee's"))
+    times = [engine.at]
+    for survivor, gone, revision, email in (("152", "153", 5, CY), ("151", "152", 6, BO)):
+        engine.tell(contact_said(survivor, "contact.merged", revision, {"merged": [gone], "email": email, "name": "One"}))
+        times.append(engine.at)
+
+    def read(who: str, at: int | None) -> tuple[str, list[str]]:
+        page = engine.page(who, as_of=at)
+        return page["contact"]["id"], sorted(titles(page))
+
+    assert [read("153", at) for at in times] == [("153", ["Dee's"]), ("152", ["Cy's", "Dee's"]), ("151", ["Bo's", "Cy's", "Dee's"])]
+    assert [read("152", at) for at in times] == [("152", ["Cy's"]), ("152", ["Cy's", "Dee's"]), ("151", ["Bo's", "Cy's", "Dee's"])]
+    assert read("153", None) == ("151", ["Bo's", "Cy's", "Dee's"])
+
+
+def test_who_was_erased_is_read_at_no_time_not_even_by_the_id_of_one_who_was_merged() -> None:
+    engine = asking(meeting("g2", guests=(CY,), title="Cy's"))
+    before = engine.at
+    engine.tell(contact_said("151", "contact.merged", 5, {"merged": ["152"], "email": BO, "name": "Bo"}))
+    engine.tell(contact_said("151", "contact.erased", 6))
+    for who in ("151", "152"):
+        with pytest.raises(NotFound, match="nothing is kept"):
+            engine.page(who, as_of=before)
 
 
 # --- freshness and versions --------------------------------------------------------------------------------------------------

@@ -211,6 +211,18 @@ def test_of_a_row_and_the_meeting_it_was_synced_from_the_meetings_time_decides_f
     assert engine.shown() == ENTRY
 
 
+def test_another_users_copy_of_an_old_meeting_keeps_its_row_out_too() -> None:
+    old = meeting(created=hour(-100), guests=(BEN, BO))
+    engine = same_in_any_order(old, synced_row(0, user="502"), before=[connected("502")])
+    assert engine.shown() == []
+
+
+def test_a_row_of_an_owner_connected_later_stays_with_the_meeting_that_another_window_let_in() -> None:
+    told = synced_row(26, user="502", revision=26, associations={"deals": ["7"]})
+    engine = same_in_any_order(meeting(guests=(BEN, BO)), told, before=[connected("502", revision=25)])
+    assert [entry["associations"]["deals"] for entry in engine.timeline()] == [["7"]]
+
+
 def test_a_row_of_a_user_without_connection_is_not_synced() -> None:
     told = synced_row(1, user="502")
     engine = staged(told)

@@ -11,7 +11,7 @@ import pytest
 
 from domain.ports import NewRecord
 from tests.engine import Engine, staged
-from tests.examples import ACCOUNT, Event, configured, envelope, hour, meeting, ticked
+from tests.examples import ACCOUNT, Event, configured, envelope, hour, meeting, series, stage, ticked
 
 
 def said_of_a_delivery(verb: str, data: Event) -> Event:
@@ -31,6 +31,40 @@ def said_of_a_delivery(verb: str, data: Event) -> Event:
 def test_a_fact_that_no_rule_argues_about_is_taken_down(told: Event) -> None:
     assert staged(told).decided(told) == [("recorded", "applied")]
 
+
+# --- how far series are laid out --------------------------------------------------------------------------------------
+
+WEEKLY = series(rule="FREQ=WEEKLY", start="2026-03-03T10:00:00")
+
+
+def laid_out(*told: Event) -> list[str]:
+    """The days of a series' entries."""
+    return [e["start"][:10] for e in Engine().tell(*told).timeline()]
+
+
+def window(before: int, after: int, revision: float) -> Event:
+    """Settings with this window, in days."""
+    return configured(revision, policy={"series": {"before_days": before, "after_days": after}})
+
+
+def test_a_window_counts_whether_it_is_told_before_the_clock_ticked_or_after() -> None:
+    first, later = window(10, 20, -27), window(10, 20, -20)
+    assert laid_out(first, *stage()[1:], WEEKLY) == laid_out(*stage(), later, WEEKLY) == ["2026-03-03", "2026-03-10", "2026-03-17"]
+
+
+def test_a_longer_window_lays_out_further_at_once() -> None:
+    longer = window(365, 730, 1)
+    assert len(laid_out(*stage(), WEEKLY)) == 52
+    assert len(laid_out(*stage(), WEEKLY, longer)) == 104
+
+
+def test_settings_that_leave_the_window_as_it_is_do_not_move_the_clock() -> None:
+    assert staged(configured(1, domains=())).names().count("account.clock_ticked.v1") == 1
+    assert staged(window(365, 365, 1)).names().count("account.clock_ticked.v1") == 1
+    assert staged(window(365, 366, 1), {**window(365, 366, 1), "id": "again"}).names().count("account.clock_ticked.v1") == 2
+
+
+# --- what cannot be read ------------------------------------------------------------------------------------------------
 
 UNREADABLE: dict[str, tuple[bytes, str, str]] = {
     "no JSON": (b"\xff\x00", "", "not JSON"),

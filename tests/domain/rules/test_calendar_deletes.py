@@ -5,6 +5,8 @@ Single occurrences and the past of a series are in `test_series.py`, listings th
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.domain.rules.shuffling import same_in_any_order
@@ -17,6 +19,7 @@ from tests.examples import (
     Event,
     connected,
     deleted,
+    ended,
     envelope,
     hour,
     listed,
@@ -25,6 +28,7 @@ from tests.examples import (
     occurrence_deleted,
     person,
     series,
+    stage,
 )
 
 CONFIRMED = ("Kick-off", "2026-04-07T08:00:00Z", "confirmed")
@@ -150,6 +154,108 @@ def test_a_guest_who_removes_one_occurrence_has_declined_that_one() -> None:
     assert answers(engine, ANA) == ["needs-action", "declined", "needs-action", "needs-action"]
 
 
+# --- cancelled, then cleared away ------------------------------------------------------------------------------------
+
+EVE = "eve@out.example"
+INVITED: Event = {"owner": EVE, "guests": (ANA, BEN, BO)}
+BENS_ID: Event = {"user": "502", "provenance": {"icalUid": "g1@google.example"}}
+WEEKLY: Event = {"owner": EVE, "guests": (ANA, BO)}
+FIRST, SECOND = "2026-04-07T08:00:00Z", "2026-04-14T08:00:00Z"
+
+CLEARED: dict[str, tuple[tuple[Event, ...], list[str]]] = {
+    "cancelled, then removed": (
+        (meeting(**INVITED), meeting(revision=1, status="cancelled", **INVITED), deleted(revision=2)),
+        ["cancelled"],
+    ),
+    "cancelled, removed and removed once more": (
+        (meeting(**INVITED), meeting(revision=1, status="cancelled", **INVITED), deleted(revision=2), deleted(revision=3)),
+        ["cancelled"],
+    ),
+    "cancelled, but confirmed again before it was removed": (
+        (meeting(**INVITED), meeting(revision=1, status="cancelled", **INVITED), meeting(revision=2, **INVITED), deleted(revision=3)),
+        ["confirmed"],
+    ),
+    "cancelled, removed and there again": (
+        (meeting(**INVITED), meeting(revision=1, status="cancelled", **INVITED), deleted(revision=2), meeting(revision=3, **INVITED)),
+        ["confirmed"],
+    ),
+    "cancelled in two mailboxes, removed from one": (
+        (
+            meeting(**INVITED),
+            meeting("b1", **BENS_ID, **INVITED),
+            meeting(revision=1, status="cancelled", **INVITED),
+            meeting("b1", 1, status="cancelled", **BENS_ID, **INVITED),
+            deleted(revision=2),
+        ),
+        ["cancelled"],
+    ),
+    "cancelled in two mailboxes, removed from both": (
+        (
+            meeting(**INVITED),
+            meeting("b1", **BENS_ID, **INVITED),
+            meeting(revision=1, status="cancelled", **INVITED),
+            meeting("b1", 1, status="cancelled", **BENS_ID, **INVITED),
+            deleted(revision=2),
+            deleted("b1", 3, user="502"),
+        ),
+        ["cancelled"],
+    ),
+    "cancelled in one mailbox and removed there, the other not told yet": (
+        (
+            meeting(**INVITED),
+            meeting("b1", 0.5, **BENS_ID, **INVITED),
+            meeting(revision=1, status="cancelled", **INVITED),
+            deleted(revision=2),
+        ),
+        ["cancelled"],
+    ),
+    "an occurrence cancelled, then removed": (
+        (series(**WEEKLY), occurrence(SECOND, 1, status="cancelled", **WEEKLY), occurrence_deleted(SECOND, 2)),
+        ["confirmed", "cancelled", "confirmed", "confirmed"],
+    ),
+    "a series cancelled, then removed": (
+        (series(**WEEKLY), series(revision=1, status="cancelled", **WEEKLY), deleted("s1", 2)),
+        ["cancelled"] * 4,
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), CLEARED.values(), ids=list(CLEARED))
+def test_what_was_cancelled_and_then_removed_by_a_guest_stays_cancelled(told: tuple[Event, ...], expected: list[str]) -> None:
+    engine = same_in_any_order(*told, before=[BENS])
+    assert [status for _, _, status in engine.shown()] == expected
+
+
+def test_clearing_a_cancelled_meeting_away_is_no_answer() -> None:
+    engine = staged(meeting(**INVITED), meeting(revision=1, status="cancelled", **INVITED), gone := deleted(revision=2))
+    assert answers(engine, ANA) == ["needs-action"]
+    assert engine.notes(gone)[0] == {"reason": "it was cancelled already"}
+
+
+def test_clearing_a_cancelled_occurrence_away_is_no_answer() -> None:
+    off = occurrence(SECOND, 1, status="cancelled", **WEEKLY)
+    engine = staged(series(**WEEKLY), off, gone := occurrence_deleted(SECOND, 2))
+    assert answers(engine, ANA) == ["needs-action"] * 4
+    assert engine.notes(gone)[0] == {"reason": "it was cancelled already"}
+
+
+def test_a_cancelled_meeting_that_a_listing_lacks_stays_cancelled() -> None:
+    assert staged(meeting(**INVITED), meeting(revision=1, status="cancelled", **INVITED), listed([])).shown() == [CANCELLED]
+
+
+RECORDS: dict[str, tuple[Event, str]] = {
+    "read once more, it is cancelled": (meeting(revision=1, status="cancelled", **INVITED), "cancelled"),
+    "read once more, it is as it was": (meeting(event_id="read again", **INVITED), "confirmed"),
+}
+
+
+@pytest.mark.parametrize(("record", "expected"), RECORDS.values(), ids=list(RECORDS))
+def test_the_providers_record_read_after_a_guests_tombstone_says_whether_it_is_cancelled(record: Event, expected: str) -> None:
+    """The record's own time is that of its last change, before the guest removed his copy."""
+    engine = same_in_any_order(meeting(**INVITED), deleted(revision=2), record)
+    assert [status for _, _, status in engine.shown()] == [expected]
+
+
 # --- a removed id outside the window that was read --------------------------------------------------------------------
 
 WINDOWS: dict[str, tuple[str, str, tuple[str, str, str]]] = {
@@ -183,6 +289,36 @@ def test_a_series_removed_with_an_occurrence_in_the_window_is_cancelled() -> Non
 def test_a_series_removed_without_an_occurrence_in_the_window_stays() -> None:
     engine = same_in_any_order(series(), in_window(deleted("s1", 1), "2026-05-20T00:00:00Z", "2026-06-22T00:00:00Z"))
     assert [status for _, _, status in engine.shown()] == ["confirmed"] * 4
+
+
+WEEK: dict[str, Any] = {"since": "2026-04-12T00:00:00Z", "until": "2026-04-18T00:00:00Z"}
+AWAY = occurrence(SECOND, 1, start="2026-04-24T10:00:00")
+
+APART: dict[str, tuple[tuple[Event, ...], bool]] = {
+    "it is there": ((), True),
+    "it was removed before": ((occurrence_deleted(SECOND, 1),), False),
+    "it was cancelled before": ((occurrence(SECOND, 1, status="cancelled"),), False),
+    "it was moved out of it before": ((AWAY,), False),
+    "it was moved within it": ((occurrence(SECOND, 1, start="2026-04-16T10:00:00"),), True),
+    "another was moved into it": ((occurrence_deleted(SECOND, 1), occurrence(FIRST, 1, start="2026-04-16T10:00:00")), True),
+    "it was moved out of it, and back": ((AWAY, occurrence(SECOND, 2)), True),
+    "it was removed after": ((occurrence_deleted(SECOND, 6),), True),
+    "it was removed together with its series": ((in_window(occurrence_deleted(SECOND, 5), *WEEK.values()),), True),
+    "it left the window just before its series did": ((in_window(occurrence_deleted(SECOND, 4), *WEEK.values()),), True),
+}
+
+
+@pytest.mark.parametrize(("told", "counts"), APART.values(), ids=list(APART))
+def test_a_series_is_in_a_window_by_what_its_occurrences_there_have_become(told: tuple[Event, ...], counts: bool) -> None:
+    """The window is the week of its second occurrence, the fourth is far from it."""
+    engine = same_in_any_order(series(), *told, in_window(deleted("s1", 5), *WEEK.values()))
+    assert engine.shown()[-1][2] == ("cancelled" if counts else "confirmed")
+
+
+@pytest.mark.parametrize(("told", "counts"), list(APART.values())[:6], ids=list(APART)[:6])
+def test_a_series_is_missed_from_a_listing_by_what_its_occurrences_there_have_become(told: tuple[Event, ...], counts: bool) -> None:
+    engine = staged(series(), *told, listed([], **WEEK))
+    assert engine.shown()[-1][2] == ("cancelled" if counts else "confirmed")
 
 
 # --- complete listings ------------------------------------------------------------------------------------------------
@@ -255,3 +391,69 @@ def test_an_occurrence_whose_series_is_not_known_is_missed_like_a_meeting_of_its
 def test_a_guests_listing_without_the_meeting_is_his_answer() -> None:
     engine = staged(BENS, meeting(guests=(BO, BEN)), bens(), listed([], user="502"))
     assert (engine.shown(), answers(engine, BEN)) == ([CONFIRMED], ["declined"])
+
+
+# --- a removal without a time of its own --------------------------------------------------------------------------------
+
+
+def untimed(event: Event, number: int = 1) -> Event:
+    """The same tombstone without any time: as a delta gives an id that is gone."""
+    provenance = {name: value for name, value in event["data"]["provenance"].items() if name != "updated"}
+    bare = {name: value for name, value in event.items() if name not in ("time", "sequence")}
+    return {**bare, "id": f"untimed:{event['subject']}:{number}", "data": {**event["data"], "provenance": provenance}}
+
+
+BACK = ("Back", "2026-04-07T08:00:00Z", "confirmed")
+OLDER = ("Older", "2026-04-07T08:00:00Z", "cancelled")
+
+UNTIMED: dict[str, tuple[tuple[Event, ...], tuple[str, str, str]]] = {
+    "removed": ((meeting(revision=1), untimed(deleted())), ("Kick-off", "2026-04-07T08:00:00Z", "cancelled")),
+    "then changed": ((meeting(revision=1), untimed(deleted()), meeting(revision=2, title="Back")), BACK),
+    "then changed, and removed again": (
+        (meeting(revision=1), untimed(deleted()), meeting(revision=2, title="Back"), untimed(deleted(), 2)),
+        ("Back", "2026-04-07T08:00:00Z", "cancelled"),
+    ),
+    "then an older word": ((meeting(revision=1, title="Older"), untimed(deleted()), meeting(revision=0)), OLDER),
+    "then the same word again": (
+        (meeting(revision=1, title="Older"), untimed(deleted()), meeting(revision=1, title="Older", event_id="again")),
+        OLDER,
+    ),
+    "removed twice over": ((meeting(revision=1, title="Older"), untimed(deleted()), untimed(deleted(), 2)), OLDER),
+    "before anything was known": ((untimed(deleted()), meeting(revision=1, title="Older")), OLDER),
+    "before anything was known, with words in no order": (
+        (untimed(deleted()), meeting(revision=2, title="Older"), meeting(revision=1)),
+        OLDER,
+    ),
+    "without sequences anywhere": (
+        tuple(
+            {name: value for name, value in told.items() if name != "sequence"}
+            for told in (meeting(revision=1), untimed(deleted()), meeting(revision=2, title="Back"))
+        ),
+        BACK,
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), UNTIMED.values(), ids=list(UNTIMED))
+def test_a_removal_without_a_time_of_its_own_comes_after_what_was_known(told: tuple[Event, ...], expected: tuple[str, str, str]) -> None:
+    assert staged(*told).shown() == [expected]
+    assert Engine().tell(*stage()).tell_one_by_one(*told).shown() == [expected]
+
+
+def test_a_replay_puts_removals_without_a_time_where_they_were() -> None:
+    lived = Engine().tell(*stage()).tell_one_by_one(*[told for story, _ in UNTIMED.values() for told in story])
+    again = Engine()
+    again.source, again.vault = lived.source, lived.vault
+    again.start()
+    assert again.settle().essence() == lived.essence()
+    assert lived.shown() == [("Back", "2026-04-07T08:00:00Z", "cancelled")]
+
+
+def test_of_a_series_removed_without_a_time_what_was_past_when_it_was_heard_of_stays() -> None:
+    """The engine hears of it on 24 May 2026, and the series ran from April to July."""
+    engine = staged(series(rule="FREQ=MONTHLY;COUNT=4"), untimed(deleted("s1")))
+    assert [status for _, _, status in engine.shown()] == ["confirmed", "confirmed", "cancelled", "cancelled"]
+
+
+def test_a_removal_without_a_time_that_was_heard_of_after_the_disconnect_says_nothing() -> None:
+    assert staged(meeting(), ended(revision=50), untimed(deleted())).shown() == [CONFIRMED]

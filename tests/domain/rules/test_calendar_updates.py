@@ -137,6 +137,22 @@ def test_a_meeting_without_an_organiser_is_carried_like_any_other() -> None:
     assert (entry["title"], entry["organizer"]) == ("Contract", None)
 
 
+ROLES: dict[str, Event] = {
+    "optional": {"roles": {"optional": True}},
+    "chair": {"roles": {"chair": True}},
+    "informational": {"roles": {"informational": True}},
+    "nothing": {"roles": {}},
+    "no roles at all": {},
+}
+
+
+@pytest.mark.parametrize("roles", ROLES.values(), ids=list(ROLES))
+def test_whoever_is_invited_is_a_participant_whatever_his_role(roles: Event) -> None:
+    told = meeting(participants={**people(BO), "3": {"email": CY, "participationStatus": "accepted", **roles}})
+    [entry] = staged(told).timeline("152")
+    assert [(guest["email"], guest["contact"]) for guest in entry["participants"]] == [(BO, "151"), (CY, "152")]
+
+
 def test_the_organiser_is_no_participant() -> None:
     [entry] = staged(meeting()).timeline()
     assert entry["organizer"] == {"email": ANA, "name": "Ana"}

@@ -10,6 +10,7 @@ from itertools import permutations
 
 import pytest
 
+from services.publish import Publisher
 from tests.domain.rules.shuffling import same_in_any_order
 from tests.engine import Engine, staged
 from tests.examples import (
@@ -30,6 +31,7 @@ from tests.examples import (
     series,
     stage,
 )
+from tests.simulation.crashing import RepeatingLog
 
 AT = "2026-04-07T08:00:00Z"
 ENTRY = [("Kick-off", AT, "confirmed")]
@@ -243,6 +245,62 @@ def test_an_older_word_about_a_contact_changes_nothing() -> None:
     assert engine.shown() == ENTRY
 
 
+# --- two words of one instant ------------------------------------------------------------------------------------------
+
+
+def bare(event: Event) -> Event:
+    """As a publisher tells it who gives no sequence: its time orders it, then arrival."""
+    return {name: value for name, value in event.items() if name != "sequence"}
+
+
+def keeping_repeats(*events: Event) -> Engine:
+    """Told one by one to an engine whose log keeps a repeated event, as Kafka's does."""
+    engine = Engine()
+    engine.source = RepeatingLog()
+    engine.publisher = Publisher(engine.source, engine.vault, engine.clock)
+    engine.start()
+    return engine.tell(*stage()).tell_one_by_one(*events)
+
+
+def is_live(engine: Engine, who: str) -> bool:
+    """Has the contact a timeline?"""
+    row_ = engine.views.contact(ACCOUNT, who)
+    return row_ is not None and row_.state == "live"
+
+
+OLD, NEW = bare(contact("160", "old@late.example", -5)), bare(contact("160", DEE, -5, kind="contact.updated"))
+GONE = bare(contact_said("160", "contact.deleted", -5))
+AT_ONE_INSTANT: dict[str, tuple[tuple[Event, ...], tuple[str, str], list[str], bool]] = {
+    "another address": ((OLD, NEW), ("contact-match", "applied"), [DEE], True),
+    "and the first again": ((OLD, NEW, OLD), ("duplicate", "ignored"), [DEE], True),
+    "and the first again under another id": ((OLD, NEW, {**OLD, "id": "polled twice"}), ("duplicate", "ignored"), [DEE], True),
+    "the last again": ((OLD, NEW, NEW), ("duplicate", "ignored"), [DEE], True),
+    "both again": ((OLD, NEW, OLD, NEW), ("duplicate", "ignored"), [DEE], True),
+    "a deletion": ((NEW, GONE), ("contact-match", "applied"), [DEE], False),
+    "a deletion, and what it deleted again": ((NEW, GONE, NEW), ("duplicate", "ignored"), [DEE], False),
+    "a restore": ((GONE, NEW), ("contact-match", "applied"), [DEE], True),
+    "a restore, and the deletion again": ((GONE, NEW, GONE), ("duplicate", "ignored"), [DEE], True),
+}
+
+
+@pytest.mark.parametrize(("told", "last", "addresses", "live"), AT_ONE_INSTANT.values(), ids=AT_ONE_INSTANT.keys())
+def test_of_two_words_of_one_instant_the_one_that_arrived_later_counts(
+    told: tuple[Event, ...], last: tuple[str, str], addresses: list[str], live: bool
+) -> None:
+    engine = keeping_repeats(*told, meeting("g1", guests=("old@late.example",)), meeting("g2", guests=(DEE,)))
+    assert is_live(engine, "160") is live
+    assert [p["email"] for e in engine.timeline("160") for p in e["participants"]] == addresses
+    assert engine.decided(told[-1])[-1] == last
+
+
+def test_a_merge_of_the_same_instant_as_a_word_about_its_survivor_counts_by_arrival_too() -> None:
+    merge = bare(merged("151", "152", email=CY, revision=1))
+    later = bare(contact("151", "bo@new.example", 1, kind="contact.updated"))
+    for order, address in (((merge, later), "bo@new.example"), ((later, merge), CY), ((merge, later, merge), "bo@new.example")):
+        engine = keeping_repeats(*order, meeting(revision=2, guests=(address,)))
+        assert engine.shown("151") == ENTRY
+
+
 # --- deleted and restored ---------------------------------------------------------------------------------------------
 
 
@@ -267,6 +325,24 @@ def test_a_word_from_before_the_deletion_restores_nobody() -> None:
     row_ = engine.views.contact(ACCOUNT, "151")
     assert row_ is not None
     assert row_.state == "deleted"
+
+
+LIVED = (contact("160", "dee@former.example", -20), contact("160", DEE, -18, kind="contact.updated"))
+DELETED = contact_said("160", "contact.deleted", -15)
+
+
+@pytest.mark.parametrize("told", list(permutations((*LIVED, DELETED))), ids=lambda told: " | ".join(e["id"] for e in told))
+def test_a_deletion_that_arrives_before_the_contact_loses_nothing_for_a_restore(told: tuple[Event, ...]) -> None:
+    engine = Engine().tell(*stage()).tell_one_by_one(*told)
+    assert not is_live(engine, "160")
+    engine.tell(meeting(guests=(DEE,)), contact("160", DEE, 5, kind="contact.updated"))
+    assert (is_live(engine, "160"), engine.shown("160")) == (True, ENTRY)
+
+
+def test_what_is_taken_of_a_contact_from_under_his_deletion_stands_in_the_decision() -> None:
+    engine = staged(DELETED, LIVED[1], LIVED[0])
+    assert engine.notes(LIVED[1]) == [{"taken": ["contact"]}]
+    assert engine.decided(LIVED[1]) == engine.decided(LIVED[0]) == [("stale", "ignored")]
 
 
 def test_a_deleted_contact_takes_nothing_from_the_others() -> None:

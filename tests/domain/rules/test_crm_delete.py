@@ -226,3 +226,31 @@ def test_all_rows_deleted_before_the_series_is_known_their_occurrences_stay_out(
     rows = (row(revision=1, uid=SERIES_UID), second_row(), row_deleted(revision=2), row_deleted("901", 2))
     engine = same_in_any_order(*rows, series(revision=3))
     assert [e["start"][:10] for e in engine.timeline()] == ["2026-04-21", "2026-04-28"]
+
+
+# --- another publisher's deletion -------------------------------------------------------------------------------------
+
+
+def of_another(told: Event, side: str | None = None) -> Event:
+    """As a publisher of another name tells it; a deletion may say its side."""
+    provenance = told["data"]["provenance"] | {"provider": "salesdesk"}
+    return told | {"source": "/upstream/salesdesk", "data": told["data"] | {"provenance": provenance} | ({"side": side} if side else {})}
+
+
+def test_a_row_deleted_by_another_publisher_leaves_and_stays_out() -> None:
+    engine = same_in_any_order(of_another(row()), of_another(row(revision=2, title="Renamed")), of_another(row_deleted(revision=3), "crm"))
+    assert engine.shown() == []
+
+
+def test_a_deletion_that_does_not_say_its_side_is_of_the_side_on_which_its_meeting_is_known() -> None:
+    gone = of_another(row_deleted())
+    engine = staged(of_another(row()), gone, of_another(row(revision=2, title="Renamed")))
+    assert engine.shown() == []
+    assert engine.decided(gone) == [("crm-delete-keeps-calendar", "applied")]
+
+
+def test_a_deletion_that_says_it_is_the_calendars_cancels() -> None:
+    gone = deleted(revision=3)
+    gone["data"]["side"] = "calendar"
+    engine = staged(HERE, row(uid=UID), gone)
+    assert [status for _, _, status in engine.shown()] == ["cancelled"]

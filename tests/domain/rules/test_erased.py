@@ -63,8 +63,20 @@ def _parts(thing: object) -> Iterable[object]:
 
 
 def readable(engine: Engine, *words: str) -> list[str]:
-    """Which of these words stand in anything that the engine keeps, and which the vault still opens."""
-    parts = (engine.source, engine.domain_log, engine.dead, engine.store, engine.views, engine.vault)
+    """Which of these words stand in anything that the engine keeps, the vault's keys and memory included."""
+    return _among(words, (*_stored(engine), engine.vault))
+
+
+def stored(engine: Engine, *words: str) -> list[str]:
+    """As `readable`, after the process that accepted the events ended: what it remembered is gone."""
+    return _among(words, _stored(engine))
+
+
+def _stored(engine: Engine) -> tuple[object, ...]:
+    return (engine.source, engine.domain_log, engine.dead, engine.store, engine.views)
+
+
+def _among(words: Iterable[str], parts: object) -> list[str]:
     everything = b"\n".join(kept(parts, set())).lower()
     return [word for word in words if word.lower().encode() in everything]
 
@@ -194,6 +206,57 @@ def test_the_survivors_erasure_reaches_the_addresses_of_those_merged_into_him() 
     assert readable(engine, BO, CY, DEE, NAME) == []
     assert engine.shown("151") == engine.shown("152") == engine.shown("153") == []
     assert engine.shown("160") == ENTRY
+
+
+OLDER = "bonaventure@older.example"
+FORMER = contact("160", OLDER, -10, name=NAME)
+NAMELESS = contact("160", None, -10, name=NAME)
+NOW = contact("160", "bonaventure@now.example", -5, kind="contact.updated", name=NAME)
+SURVIVOR = contact("161", "survivor@late.example", -9, name=NAME)
+JOINED = contact_said("161", "contact.merged", -5, {"merged": ["160"], "email": "survivor@late.example", "name": NAME})
+REMARRIED = contact_said("161", "contact.merged", -5, {"merged": ["160"], "email": "bonaventure@other.example", "name": NAME})
+TWICE = contact_said("162", "contact.merged", -4, {"merged": ["161"], "email": "last@late.example", "name": NAME})
+ERASED_160, ERASED_161, ERASED_162 = (contact_said(who, "contact.erased", 3) for who in ("160", "161", "162"))
+
+REACHED: dict[str, tuple[Event, ...]] = {
+    "an address that he had before": (FORMER, NOW, ERASED_160),
+    "his name, from when he had no address": (NAMELESS, NOW, ERASED_160),
+    "of one that was deleted": (FORMER, contact_said("160", "contact.deleted", -3), ERASED_160),
+    "the merged one's": (FORMER, SURVIVOR, JOINED, ERASED_161),
+    "the survivor's, by the merged one's id": (FORMER, SURVIVOR, JOINED, ERASED_160),
+    "an address that the survivor had at the merge": (FORMER, NOW, SURVIVOR, REMARRIED, contact("161", "s@late.example", 1), ERASED_161),
+    "at the end of a chain": (FORMER, SURVIVOR, JOINED, TWICE, ERASED_162),
+    "from the beginning of a chain": (FORMER, SURVIVOR, JOINED, TWICE, ERASED_160),
+    "from the middle of a chain": (FORMER, SURVIVOR, JOINED, TWICE, ERASED_161),
+}
+HIS = (OLDER, "bonaventure@now.example", "survivor@late.example", "bonaventure@other.example", "last@late.example", "s@late.example")
+
+
+@pytest.mark.parametrize("told", REACHED.values(), ids=REACHED.keys())
+def test_no_order_keeps_an_address_from_an_erasure(told: tuple[Event, ...]) -> None:
+    """Whatever the log has of the contact by then, or gets later: told late, from before a merge, or from after the erasure."""
+
+    def left(engine: Engine) -> object:
+        guests = [p["email"] for e in engine.timeline() for p in e["participants"]]
+        open_still = [address for one in HIS for address in opened(engine, one)]
+        return guests, stored(engine, NAME, *HIS), open_still, [who for who in ("160", "161", "162") if engine.shown(who)]
+
+    engine = same_in_any_order(
+        *told, before=(meeting(guests=(BO, *(person(one, name=NAME) for one in HIS if one in str(told)))),), ask=left
+    )
+    assert left(engine) == ([BO], [], [], [])
+
+
+def test_a_merge_made_after_an_erasure_erases_nobody_else() -> None:
+    later = contact_said("152", "contact.merged", 6, {"merged": ["151"], "email": CY, "name": "Cy"})
+    engine = same_in_any_order(ERASED, later, before=(NAMED, meeting(guests=(BONA, CY))))
+    assert readable(engine, BO, NAME) == []
+    assert [p["email"] for p in engine.timeline("152")[0]["participants"]] == [CY]
+
+
+def test_what_is_told_of_an_erased_contact_twice_is_recorded_once() -> None:
+    engine = staged(NAMED, ERASED, FORMER | {"subject": "151"}, FORMER | {"subject": "151", "id": "again"})
+    assert engine.names().count("contact.erased.v1") == 2
 
 
 def test_two_contacts_of_one_address_are_one_person() -> None:

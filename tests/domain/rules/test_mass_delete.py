@@ -10,7 +10,7 @@ import pytest
 from domain.errors import NotFound
 from services import held
 from tests.engine import Engine, staged
-from tests.examples import BEN, Event, configured, connected, deleted, listed, meeting
+from tests.examples import BEN, Event, configured, connected, deleted, ended, listed, meeting, row, row_deleted
 
 if TYPE_CHECKING:
     from services.wiring import Installation
@@ -108,6 +108,46 @@ def test_what_was_deleted_already_is_neither_known_nor_gone() -> None:
     engine = staged(*many(20), *gone, listing := without(15, 20))
     assert engine.decided(listing) == [TAKEN]
     assert engine.notes(listing) == [{"deleted": 10, "known": 15}]
+
+
+GONE: dict[str, tuple[list[Event], tuple[int, int]]] = {
+    "cancelled": ([meeting(f"m{n}", 1, status="cancelled") for n in range(12)], (0, 2)),
+    "deleted in the CRM": (
+        [told for n in range(12) for told in (row(f"9{n}", 1, uid=f"m{n}@google.example"), row_deleted(f"9{n}", 2))],
+        (0, 2),
+    ),
+    "turned private": ([meeting(f"m{n}", 1, privacy="private") for n in range(12)], (0, 2)),
+    "changed, and there": ([meeting(f"m{n}", 1) for n in range(12)], (12, 14)),
+}
+
+
+@pytest.mark.parametrize(("before", "counted"), GONE.values(), ids=GONE.keys())
+def test_only_what_the_listing_would_remove_counts(before: list[Event], counted: tuple[int, int]) -> None:
+    engine = staged(*many(14), *before, listing := without(12, 14))
+    gone, known = counted
+    if gone:
+        assert engine.notes(listing)[0].items() >= {"deletions": gone, "known": known}.items()
+    else:
+        assert (engine.decided(listing), engine.notes(listing)) == ([TAKEN], [{"deleted": 0, "known": known}])
+
+
+def test_what_nobody_sees_is_known_to_be_gone_all_the_same() -> None:
+    """A meeting that the CRM had deleted and restores is shown as the calendar has it by then."""
+    rows = (row("90", 1, uid="m0@google.example"), row_deleted("90", 2))
+    engine = staged(*many(2), *rows, without(1, 2))
+    assert engine.titles() == ["M1"]
+    engine.tell(row("90", 200, uid="m0@google.example", kind="meeting.restored", title="M0"))
+    assert ("M0", "cancelled") in [(title, status) for title, _, status in engine.shown()]
+
+
+def test_a_listing_of_a_connection_that_had_ended_removes_nothing_and_holds_nothing() -> None:
+    engine = staged(*many(20), ended(revision=50), listing := listed([]))
+    assert (engine.decided(listing), cancelled(engine)) == ([("active-window", "ignored")], [])
+
+
+def test_a_listing_made_before_the_connection_ended_counts_when_it_arrives_after_it() -> None:
+    engine = staged(*many(5), ended(revision=150), listing := listed([]))
+    assert (engine.decided(listing), len(cancelled(engine))) == ([TAKEN], 5)
 
 
 def test_what_is_outside_the_span_of_the_listing_is_known_and_not_gone() -> None:

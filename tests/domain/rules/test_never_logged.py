@@ -8,7 +8,7 @@ import pytest
 
 from tests.domain.rules.shuffling import same_in_any_order
 from tests.engine import staged
-from tests.examples import ANA, BEN, BO, CY, Event, configured, contact, meeting, row, user
+from tests.examples import ANA, BEN, BO, CY, Event, configured, contact, contact_said, meeting, row, series, user
 
 EVE, AT = "eve@acme.example", "2026-04-07T08:00:00Z"
 ENTRY = [("Kick-off", AT, "confirmed")]
@@ -48,6 +48,27 @@ OWN: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "hotmail.com in capitals": ("eve@hotmail.com", ("HOTMAIL.COM",), True),
     "yahoo.com": ("eve@yahoo.com", ("yahoo.com",), True),
     "icloud.com": ("eve@icloud.com", ("icloud.com",), True),
+    **{
+        domain: (f"eve@{domain}", (domain,), True)
+        for domain in (
+            "hotmail.nl",
+            "outlook.com.br",
+            "outlook.be",
+            "live.com.au",
+            "live.it",
+            "windowslive.com",
+            "yahoo.com.mx",
+            "yahoo.com.au",
+            "aol.co.uk",
+            "gmx.us",
+            "yandex.kz",
+            "posteo.de",
+            "duck.com",
+            "rambler.ru",
+            "telenet.be",
+            "freemail.hu",
+        )
+    },
 }
 
 
@@ -133,6 +154,33 @@ def test_a_user_removed_stays_removed_when_an_older_word_arrives() -> None:
     late = user("503", BO, 0.5)
     engine = staged(user("503", BO, 1, kind="user.removed"), late, meeting(revision=2))
     assert engine.decided(late) == [("stale", "ignored")]
+    assert engine.shown() == ENTRY
+
+
+def bare(event: Event) -> Event:
+    """Without a sequence: its time orders it, then arrival."""
+    return {name: value for name, value in event.items() if name != "sequence"}
+
+
+ADDED, REMOVED = bare(user("503", BO, 1)), bare(user("503", BO, 1, kind="user.removed"))
+AT_ONE_INSTANT: dict[str, tuple[tuple[Event, ...], bool]] = {
+    "added, removed": ((ADDED, REMOVED), False),
+    "removed, added": ((REMOVED, ADDED), True),
+    "added, removed, and added told again": ((ADDED, REMOVED, {**ADDED, "id": "again"}), False),
+    "removed, added, and removed told again": ((REMOVED, ADDED, {**REMOVED, "id": "again"}), True),
+    "with another address": ((ADDED, bare(user("503", CY, 1, kind="user.added") | {"id": "other"})), False),
+}
+
+
+@pytest.mark.parametrize(("told", "is_user"), AT_ONE_INSTANT.values(), ids=AT_ONE_INSTANT.keys())
+def test_of_two_words_of_one_instant_the_one_that_arrived_later_counts(told: tuple[Event, ...], is_user: bool) -> None:
+    assert staged(*told, meeting(revision=2)).shown() == ([] if is_user else ENTRY)
+
+
+def test_of_two_settings_of_one_instant_those_that_arrived_later_count() -> None:
+    first, second = never(BO, revision=1), {**never(revision=1), "id": "second"}
+    engine = staged(first, second, again := {**first, "id": "again"}, meeting(revision=2))
+    assert engine.decided(again) == [("duplicate", "ignored")]
     assert engine.shown() == ENTRY
 
 
@@ -225,6 +273,60 @@ def test_the_listed_are_not_logged_by_a_row_of_the_crm_either() -> None:
     )
     assert engine.shown("152") == []
     assert addresses(engine.timeline()[0]) == [BO]
+
+
+# --- a row of the CRM whose contact is told later -----------------------------------------------------------------------
+
+ASSOCIATED: dict[str, tuple[tuple[Event, ...], Event, Event, list[tuple[str, str, str]]]] = {
+    "never-log, by hand": ((never("shy@client.example"),), contact("185", "shy@client.example", 1), row(contacts=("185", "151")), []),
+    "a never-log domain": ((never(domains=("client.example",)),), contact("185", "shy@client.example", 1), row(contacts=("185",)), []),
+    "a user, by hand": ((), contact("185", BEN, 1), row(contacts=("185", "151"), guests=()), []),
+    "own-domain, a booking": ((), contact("185", EVE, 1), row(contacts=("185", "151"), origin="booking"), []),
+    "own-domain, HubSpot's own sync": ((), contact("185", EVE, 1), row(contacts=("185", "151"), origin="native-sync"), []),
+    "own-domain, by hand": ((), contact("185", EVE, 1), row(contacts=("185", "151")), ENTRY),
+    "nothing against him": ((), contact("185", "shy@client.example", 1), row(contacts=("185", "151")), ENTRY),
+    "one occurrence of a series": (
+        (never("shy@client.example"), series()),
+        contact("185", "shy@client.example", 1),
+        row(
+            contacts=("185",),
+            uid="s1@google.example",
+            start="2026-04-14T10:00:00",
+            provenance={"originalStart": "2026-04-14T08:00:00Z"},
+        ),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "told", "associated", "shown"), ASSOCIATED.values(), ids=ASSOCIATED.keys())
+def test_an_association_with_a_contact_who_is_told_later_is_as_with_one_who_was_known(
+    before: tuple[Event, ...], told: Event, associated: Event, shown: list[tuple[str, str, str]]
+) -> None:
+    engine = same_in_any_order(told, associated, before=before, ask=lambda e: [e.shown(c) for c in ("151", "152", "185")])
+    assert engine.shown("185") == shown
+
+
+def test_an_association_with_one_who_becomes_a_contact_that_is_never_logged_goes_too() -> None:
+    merged = contact_said("186", "contact.merged", 2, {"merged": ["185"], "email": "shy@client.example", "name": "Shy"})
+    engine = same_in_any_order(row(contacts=("185", "151")), merged, before=(never("shy@client.example"),))
+    assert (engine.shown("185"), engine.shown("186"), engine.shown("151")) == ([], [], ENTRY)
+
+
+def test_an_association_goes_when_its_contact_gets_an_address_that_is_never_logged() -> None:
+    engine = staged(never("shy@client.example"), contact("185", "open@client.example"), row(contacts=("185", "151")))
+    assert engine.shown("185") == ENTRY
+    engine.tell(contact("185", "shy@client.example", 1, kind="contact.updated"))
+    assert (engine.shown("185"), engine.shown("151")) == ([], ENTRY)
+
+
+def test_one_who_is_a_guest_too_keeps_it_until_the_meeting_changes() -> None:
+    """What is known of him as a guest is what was known when the meeting last changed."""
+    guest = "open@client.example"
+    engine = staged(never("shy@client.example"), contact("185", guest), row(contacts=("185",), guests=(guest,)))
+    engine.tell(contact("185", "shy@client.example", 1, kind="contact.updated"))
+    assert engine.shown("185") == ENTRY
+    assert engine.tell(row(revision=2, contacts=("185",), guests=(guest,), title="Renamed")).shown("185") == []
 
 
 def test_another_accounts_list_is_its_own() -> None:

@@ -5,14 +5,16 @@ What must stay true: a meeting that both providers showed is one entry, whatever
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from domain.ports import NewRecord
 from tests.domain.rules.shuffling import same_in_any_order
 from tests.engine import Engine, staged
-from tests.examples import ACCOUNT, ANA, BO, Event, connected, deleted, ended, hour, listed, meeting, person, row, row_deleted
+from tests.examples import ACCOUNT, ANA, BO, Event, connected, deleted, ended, hour, listed, meeting, person, row, row_deleted, stage
 
 UID = "one@meeting.example"
 AT = "2026-04-07T08:00:00Z"
@@ -239,6 +241,40 @@ def test_another_calendars_listing_deletes_nothing() -> None:
     engine = staged(on_google(), told)
     assert engine.shown() == [("Kick-off", AT, "confirmed")]
     assert engine.decided(told) == [("primary-only", "ignored")]
+
+
+# --- whose calendar it is ---------------------------------------------------------------------------------------------
+
+NAMED_BY_ADDRESS: dict[str, tuple[Event, str]] = {
+    "with the address": ({}, "cancelled"),
+    "without it: the calendar is called by it": ({"address": None}, "cancelled"),
+    "in capitals": ({"address": None, "calendar": ANA.upper()}, "cancelled"),
+    "without it, and the calendar is called otherwise": ({"address": None, "calendar": "primary"}, "confirmed"),
+    "with another address": ({"address": "else@acme.example"}, "confirmed"),
+}
+
+
+@pytest.mark.parametrize(("said", "status"), NAMED_BY_ADDRESS.values(), ids=NAMED_BY_ADDRESS.keys())
+@pytest.mark.parametrize("through_the_door", [True, False], ids=["through the door", "written to the log by another"])
+def test_a_primary_calendar_that_is_called_by_an_address_is_its_users(said: Event, status: str, through_the_door: bool) -> None:
+    """Her own deletion is a cancellation, and not a guest's answer, though nobody told of the user."""
+    unnamed = [told for told in stage() if "connection" not in told["type"] and told["subject"] != "501"]
+    activation = connected(**said)
+    engine = Engine()
+    if through_the_door:
+        engine.tell(activation)
+    else:
+        engine.source.append([NewRecord(ACCOUNT, 1, json.dumps(activation).encode())], engine.clock())
+    engine.tell(*unnamed, meeting(), deleted())
+    assert engine.shown() == [("Kick-off", AT, status)]
+
+
+def test_the_address_that_a_calendar_is_called_by_is_sealed() -> None:
+    engine = Engine().tell(connected(address=None))
+    (record,) = engine.source.read("0", 0, 9)
+    kept = json.loads(record.body)["data"]
+    assert engine.vault.open(ACCOUNT, [kept["sealed"]])[kept["sealed"]].email == ANA
+    assert "address" not in kept
 
 
 # --- isolation --------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from tests.examples import (
     hour,
     meeting,
     occurrence,
+    occurrence_deleted,
     person,
     row,
     row_deleted,
@@ -233,6 +234,77 @@ def test_a_row_moved_in_the_crm_still_is_the_occurrence_it_was() -> None:
     assert [e["occurrence"][:10] for e in engine.timeline()] == ["2026-04-07", "2026-04-14", "2026-04-21", "2026-04-28"]
 
 
+SECOND = "2026-04-14T08:00:00Z"
+TO_FIFTEENTH = occurrence(SECOND, 1, start="2026-04-15T11:00:00", title="Moved")
+LATER_IN_THE_DAY = series(revision=1, start="2026-04-07T12:00:00")
+LATER_ROWS = tuple(of_series(id, day, revision=2, start=f"2026-04-{day}T12:00:00") for id, day in (("901", "07"), ("902", "14")))
+
+ROWS_OF_A_SERIES: dict[str, tuple[tuple[Event, ...], list[str]]] = {
+    "an occurrence moved, its row told after that": (
+        (series(), TO_FIFTEENTH, of_series("901", "2026-04-07"), of_series("902", "2026-04-15", start="2026-04-15T11:00:00")),
+        ["07 08:00", "15 09:00", "21 08:00", "28 08:00"],
+    ),
+    "an occurrence moved again, its row not yet": (
+        (
+            series(),
+            TO_FIFTEENTH,
+            occurrence(SECOND, 2, start="2026-04-16T11:00:00"),
+            of_series("901", "2026-04-07"),
+            of_series("902", "2026-04-15", start="2026-04-15T11:00:00"),
+        ),
+        ["07 08:00", "16 09:00", "21 08:00", "28 08:00"],
+    ),
+    "the whole moved, its rows too": (
+        (series(), of_series("901", "2026-04-07"), of_series("902", "2026-04-14"), LATER_IN_THE_DAY, *LATER_ROWS),
+        ["07 10:00", "14 10:00", "21 10:00", "28 10:00"],
+    ),
+    "the whole moved, its rows not yet": (
+        (series(), of_series("901", "2026-04-07"), of_series("902", "2026-04-14"), LATER_IN_THE_DAY),
+        ["07 10:00", "14 10:00", "21 10:00", "28 10:00"],
+    ),
+    "the series shortened": (
+        (series(), of_series("901", "2026-04-07"), of_series("904", "2026-04-28"), series(revision=1, rule="FREQ=WEEKLY;COUNT=3")),
+        ["07 08:00", "14 08:00", "21 08:00"],
+    ),
+    "the series shortened, the occurrence cancelled before": (
+        (
+            series(),
+            of_series("901", "2026-04-07"),
+            of_series("904", "2026-04-28"),
+            occurrence_deleted("2026-04-28T08:00:00Z", 0.5),
+            series(revision=1, rule="FREQ=WEEKLY;COUNT=3"),
+        ),
+        ["07 08:00", "14 08:00", "21 08:00"],
+    ),
+    "a row with an original start that the series has not": (
+        (series(), of_series("902", "2026-04-15", provenance={"originalStart": "2026-04-15T08:00:00Z"})),
+        ["07 08:00", "14 08:00", "21 08:00", "28 08:00"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), ROWS_OF_A_SERIES.values(), ids=list(ROWS_OF_A_SERIES))
+def test_rows_of_hubspots_own_sync_never_double_a_series(told: tuple[Event, ...], expected: list[str]) -> None:
+    engine = same_in_any_order(*told)
+    assert [e["start"][8:16].replace("T", " ") for e in engine.timeline()] == expected
+
+
+def test_rows_of_what_was_past_when_the_series_moved_are_that_past() -> None:
+    """The series moved by two hours on 17 March, when two occurrences were past."""
+    began = series(start="2026-03-03T10:00:00", rule="FREQ=WEEKLY;COUNT=3")
+    moved = series(revision=24 * 15, start="2026-03-03T12:00:00", rule="FREQ=WEEKLY;COUNT=3")
+    past = of_series("901", "2026-03-03", ("151", "152"))
+    engine = same_in_any_order(began, past, of_series("903", "2026-03-17"), moved)
+    assert [e["start"] for e in engine.timeline()] == ["2026-03-03T09:00:00Z", "2026-03-10T09:00:00Z", "2026-03-17T11:00:00Z"]
+    assert [e["start"] for e in engine.timeline("152")] == ["2026-03-03T09:00:00Z"]
+
+
+def test_a_row_somebody_made_by_hand_is_shown_though_its_series_has_no_such_occurrence() -> None:
+    made = row("905", 1, uid="s1@google.example", title="Extra", start="2026-04-09T10:00:00")
+    engine = same_in_any_order(series(), of_series("901", "2026-04-07"), made)
+    assert engine.titles() == ["Weekly", "Extra", "Weekly", "Weekly", "Weekly"]
+
+
 ALL_DAY: Event = {"duration": "P1D", "showWithoutTime": True}
 
 
@@ -241,6 +313,13 @@ def test_rows_of_an_all_day_series_are_its_days_whatever_zone_they_name(zone: st
     rows = [of_series(id, "", start=f"2026-04-{day}T00:00:00", timeZone=zone, **ALL_DAY) for id, day in (("901", "07"), ("902", "14"))]
     engine = same_in_any_order(series(start="2026-04-07T00:00:00", timeZone=zone, **ALL_DAY), *rows)
     assert [e["start"] for e in engine.timeline()] == ["2026-04-07", "2026-04-14", "2026-04-21", "2026-04-28"]
+
+
+def test_a_row_of_an_all_day_series_may_give_its_original_start_as_a_local_midnight() -> None:
+    told = of_series("902", "", ("151", "152"), start="2026-04-14T00:00:00", provenance={"originalStart": "2026-04-14T00:00:00+02:00"})
+    engine = same_in_any_order(series(start="2026-04-07T00:00:00", **ALL_DAY), {**told, "data": {**told["data"], **ALL_DAY}})
+    assert len(engine.timeline()) == 4
+    assert [e["start"] for e in engine.timeline("152")] == ["2026-04-14"]
 
 
 def test_several_rows_of_a_single_meeting_are_the_meeting() -> None:
@@ -293,6 +372,79 @@ def test_an_occurrence_whose_series_is_not_known_is_a_meeting_of_its_own() -> No
     assert engine.shown() == [("Weekly", "2026-04-14T08:00:00Z", "confirmed")]
     [entry] = engine.timeline()
     assert engine.tell(series()).timeline()[1]["occurrence"] == entry["occurrence"] == "2026-04-14T08:00:00Z"
+
+
+# --- what names an entry for good --------------------------------------------------------------------------------------
+
+MOVED: Event = {"start": "2026-04-07T12:00:00"}
+INVITED: Event = {"owner": "eve@out.example", "guests": (BO, ANA, BEN)}
+SWITCH = (ended("501", revision=50), connected("501", "office365", 51))
+THROUGH_THE_OTHER = meeting("o1", 52, provider="office365", provenance=UID, created=hour(0), **MOVED)
+
+NAMED: dict[str, tuple[tuple[Event, ...], Event]] = {
+    "the user switched his provider": ((meeting(), meeting(revision=1, **MOVED), *SWITCH), THROUGH_THE_OTHER),
+    "the organiser's mailbox is seen after a guest's": (
+        (BENS, bens(0), bens(1, **MOVED)),
+        meeting(revision=1, guests=(BO, BEN), event_id="seen late", **MOVED),
+    ),
+    "another guest's copy is the newest": (
+        (BENS, meeting(**INVITED), meeting(revision=1, **INVITED, **MOVED)),
+        meeting("b1", 2, user="502", provenance=UID, **INVITED, **MOVED),
+    ),
+    "a row of HubSpot's own sync comes": ((meeting(), meeting(revision=1, **MOVED)), native("900", 2, **MOVED)),
+    "a row made by hand comes": ((meeting(), meeting(revision=1, **MOVED)), row("900", 2, uid="g1@google.example", **MOVED)),
+    "a booking moved before its echo came": (
+        (row(uid="g1@google.example", origin="booking"), row(revision=1, uid="g1@google.example", origin="booking", **MOVED)),
+        meeting(revision=2, **MOVED),
+    ),
+    "a row moved before its calendar event came": (
+        (row(uid="g1@google.example"), row(revision=1, uid="g1@google.example", **MOVED)),
+        meeting(revision=2, **MOVED),
+    ),
+    "it was made anew under another id": (
+        (meeting(), meeting(revision=1, **MOVED), deleted("g1", 2)),
+        meeting("g2", 3, provenance=UID, **MOVED),
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "last"), NAMED.values(), ids=list(NAMED))
+def test_an_entry_keeps_its_name_whoever_speaks_for_the_meeting(told: tuple[Event, ...], last: Event) -> None:
+    engine = staged(*told)
+    [before] = engine.timeline()
+    [after] = engine.tell(last).timeline()
+    assert (after["entry"], after["occurrence"]) == (before["entry"], "2026-04-07T08:00:00Z")
+    assert after["start"] == "2026-04-07T10:00:00Z"
+
+
+def test_whichever_copy_comes_first_an_entry_is_named_by_the_start_that_was_told_first() -> None:
+    anas = (meeting(**INVITED), meeting(revision=1, **INVITED, **MOVED))
+    bens_copies = [meeting("b1", n, user="502", provenance=UID, **INVITED, **MOVED) for n in (2, 3)]
+    engine = same_in_any_order(*anas, *bens_copies, before=[BENS])
+    assert [e["occurrence"] for e in engine.timeline()] == ["2026-04-07T08:00:00Z"]
+
+
+def test_a_row_known_only_since_it_was_moved_does_not_name_the_entry() -> None:
+    engine = same_in_any_order(meeting(), meeting(revision=1, **MOVED), row("900", 2, uid="g1@google.example", **MOVED))
+    assert [e["occurrence"] for e in engine.timeline()] == ["2026-04-07T08:00:00Z"]
+
+
+# --- a series made anew under another id ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gone", [deleted("s1", 2), series(revision=2, status="cancelled")], ids=["deleted", "cancelled"])
+@pytest.mark.parametrize("id", ["a1", "z1"])
+def test_a_series_made_anew_under_another_id_stands_in_the_place_of_the_one_that_is_gone(id: str, gone: Event) -> None:
+    anew = series(id, 3, title="New", provenance={"icalUid": "s1@google.example"})
+    engine = same_in_any_order(series(), gone, anew)
+    assert [(e["title"], e["status"]) for e in engine.timeline()] == [("New", "confirmed")] * 4
+
+
+@pytest.mark.parametrize("id", ["a1", "z1"])
+def test_a_deleted_part_of_a_split_series_is_shown_as_cancelled_whatever_its_id(id: str) -> None:
+    part = series(id, 1, start="2026-04-21T10:00:00", rule="FREQ=WEEKLY;COUNT=2", provenance={"icalUid": "s1@google.example"})
+    engine = same_in_any_order(series(rule="FREQ=WEEKLY;COUNT=2"), part, deleted(id, 2))
+    assert [e["status"] for e in engine.timeline()] == ["confirmed", "confirmed", "cancelled", "cancelled"]
 
 
 # --- mailboxes connected later ----------------------------------------------------------------------------------------
