@@ -180,9 +180,13 @@ def test_tools_are_shown_how_far_the_database_is(settings: KafkaSettings) -> Non
         log.read(partition, 5, 5)
     log.close()
     admin: Any = kafka.opened(KafkaAdminClient(bootstrap_servers=settings.servers))
-    shown = admin.list_group_offsets([settings.topic(GROUP)])[settings.topic(GROUP)]
     topic = settings.topic("source-events")
-    assert {partition: shown[TopicPartition(topic, int(partition))].offset for partition in PARTITIONS} == dict.fromkeys(PARTITIONS, 5)
+
+    def shown() -> dict[str, int]:
+        found = admin.list_group_offsets([settings.topic(GROUP)])[settings.topic(GROUP)]
+        return {p: found[at].offset for p in PARTITIONS if (at := TopicPartition(topic, int(p))) in found}
+
+    assert eventually(lambda: shown() == dict.fromkeys(PARTITIONS, 5))
 
 
 def test_a_partition_that_is_another_members_is_empty(settings: KafkaSettings, joined: Join) -> None:

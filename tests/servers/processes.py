@@ -108,7 +108,10 @@ class Process:
         self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int:
-        """SIGTERM; what it ended with, after finishing its batch."""
+        """SIGTERM; what it ended with, after finishing its batch. One that is just beginning cannot hear it yet."""
+        until = time.monotonic() + STOP_SECONDS
+        while self.code is None and not self.lives() and time.monotonic() < until:
+            time.sleep(0.05)
         self._process.terminate()
         return self._process.wait(STOP_SECONDS)
 
