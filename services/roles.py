@@ -117,18 +117,18 @@ class Relaying:
 
 
 class Folding:
-    """project: folds the domain log into the read models, and ticks the clocks of accounts once a day."""
+    """project: folds the domain log into the read models. With `clock`, ticks the clocks of accounts once a day."""
 
     name = "project"
 
-    def __init__(self, parts: Installation, clock: Callable[[], int]) -> None:
+    def __init__(self, parts: Installation, clock: Callable[[], int] | None) -> None:
         self._parts, self._clock = parts, clock
         self._log, self._views, self._project = parts.domain_log, parts.views, parts.project()
-        self._looked = 0.0
+        self._looked = -CLOCK_LOOKS
 
     def step(self) -> int:
         """See `Work`."""
-        if time.monotonic() - self._looked > CLOCK_LOOKS:
+        if self._clock is not None and time.monotonic() - self._looked > CLOCK_LOOKS:
             self._looked = time.monotonic()
             tick(self._parts, self._clock())
         return self._project.step()
@@ -253,4 +253,5 @@ def project(parts: Installation, until_idle: bool) -> None:
     """Fold the domain log into the read models."""
     from services.wiring import now
 
-    run("project", parts, lambda _: Folding(parts, now), until_idle, parts.only_one("project"))
+    # Who is to end when nothing is left to do adds nothing to do.
+    run("project", parts, lambda _: Folding(parts, None if until_idle else now), until_idle, parts.only_one("project"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,9 @@ from services import roles
 from services.monitor import Numbers
 from services.roles import Role
 from services.running import Stopping
+from services.settings import Settings
+from services.wiring import Installation
+from tests.examples import stage
 
 
 class Work:
@@ -95,6 +100,21 @@ def test_until_idle_does_not_wait_for_ever_for_what_is_refused(monkeypatch: pyte
     monkeypatch.setattr(roles, "PATIENCE", 0.0)
     with pytest.raises(TryAgain, match="busy"):
         ran(lambda: Work(*[TryAgain("busy")] * 1000))
+
+
+def test_who_ends_when_idle_ticks_no_clock_and_who_goes_on_does(tmp_path: Path) -> None:
+    parts = Installation(Settings(data=tmp_path, log=None, store=None))
+    untold = [event for event in stage() if "clock" not in event["type"]]
+    assert all(receipt.outcome == "accepted" for receipt in parts.publisher.accept([json.dumps(event).encode() for event in untold]))
+    while parts.sync().step("0") is not None:
+        pass
+    while parts.relay().step():
+        pass
+    for clock, told in ((None, len(untold)), (lambda: 1_800_000_000_000, len(untold) + 1)):
+        for _ in range(2):  # the first folds, and then it is known whose clock has not ticked
+            roles.Folding(parts, clock).step()
+        assert parts.source.end("0") == told
+    parts.close()
 
 
 class OneLock:
