@@ -54,6 +54,11 @@ def _configure_logging(level: str) -> None:
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise BadInput("RENDEZVOUS_LOG_LEVEL", f"{level!r} is none of debug, info, warning, error")
+    if number > logging.DEBUG:
+        # What their clients say on the way is said once, in our words, by whoever asked for the connection.
+        for chatty in ("psycopg.pool", "kafka"):
+            logging.getLogger(chatty).addHandler(logging.NullHandler())
+            logging.getLogger(chatty).propagate = False
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

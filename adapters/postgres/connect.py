@@ -62,7 +62,7 @@ _HOPELESS = (errors.ProgramLimitExceeded,)
 
 def in_our_words(error: psycopg.Error) -> RendezvousError:
     """What follows from an error of PostgreSQL or of the way to it."""
-    said = f"postgresql: {str(error).strip() or type(error).__name__}"
+    said = f"postgresql: {' '.join(str(error).split()) or type(error).__name__}"
     if isinstance(error, _NOT_MIGRATED):
         return Stop(f"{said} (has `rendezvous migrate` been run?)")
     return TryAgain(said) if isinstance(error, _PASSING) and not isinstance(error, _HOPELESS) else Stop(said)
