@@ -5,6 +5,7 @@ What must stay true: in the end everything is as if nobody had been killed, and 
 
 from __future__ import annotations
 
+import signal
 import time
 from contextlib import closing
 from itertools import count
@@ -63,6 +64,7 @@ def test_whoever_is_killed_whenever_the_end_is_that_of_an_undisturbed_run(
         took = roles.until(lambda: is_settled(parts), 120)
         assert roles.ended == []
         assert sum(roles.kills.values()) >= seconds / 4, "hardly anybody was killed"
-        assert set(roles.dismiss_all().values()) == {0}
+        # Who was killed at the very end need not have been started again.
+        assert set(roles.dismiss_all().values()) <= {0, -signal.SIGKILL}
     records = assert_undisturbed(parts, publishing.acknowledged)
     print(f"{size}: {records} records, settled {took:.1f} s after the last was published")
