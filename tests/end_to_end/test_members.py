@@ -34,6 +34,7 @@ def test_a_storm_of_members_that_join_leave_and_die_loses_and_doubles_nothing(
     scaled: dict[str, str], tmp_path: Path, chance: Random
 ) -> None:
     seconds = torment_seconds(USUAL_SECONDS)
+    fewest = max(2, round(seconds / 8))
     parts = opened(scaled)
     parts.migrate()
     told = story(max(1, round(seconds / WORLD_SECONDS)))
@@ -44,7 +45,8 @@ def test_a_storm_of_members_that_join_leave_and_die_loses_and_doubles_nothing(
         joined = left = died = 0
         members: list[str] = []
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        # A slow machine takes longer over each change: the storm is as many changes as it is seconds.
+        while time.monotonic() < until or min(joined, left + died) < fewest:
             pause = time.monotonic() + chance.uniform(SHORTEST_PAUSE, LONGEST_PAUSE)
             roles.until(lambda pause=pause: time.monotonic() > pause)  # type: ignore[misc]  # a default has no type
             if len(members) < 2 or (len(members) < MOST_MEMBERS and chance.random() < 0.5):
@@ -65,7 +67,6 @@ def test_a_storm_of_members_that_join_leave_and_die_loses_and_doubles_nothing(
         roles.until(feeder.is_done, 120)
         took = roles.until(lambda: is_settled(parts), 120)
         assert roles.ended == []
-        assert min(joined, left + died) >= seconds / 8, "hardly anybody came or went"
     records = assert_undisturbed(parts, feeder.acknowledged)
     print(f"{joined} joined, {left} left, {died} died; {records} records, settled {took:.1f} s after the last was published")
 
