@@ -39,7 +39,7 @@ KEPT_ENTRIES = 300_000
 
 
 LONG = 100
-"""A stream is long with so many events after its snapshot, or without one: folding them takes as long as deciding ten events."""
+"""A stream is long with so many events after its snapshot, or without one. Most meetings change a few times and never have one."""
 
 FOLDED = 2
 """Raised whenever an aggregate's `evolve` comes to something else than before: earlier snapshots are passed over then

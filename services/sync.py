@@ -168,12 +168,14 @@ class _Batch:
             keys: list[str] = []
             guests: set[str] = set()
             similar: list[str] = []
+            told: list[SourceEvent] = []
             for event in some:
                 named = tokens_of(event)
                 tokens.update(named)
                 if not event.kind.startswith("meeting."):
                     if event.kind.startswith("contact."):
                         contacts[account, event.subject] = None
+                        told.append(event)
                     continue
                 provenance = event.data.provenance
                 if provenance.user:
@@ -189,6 +191,7 @@ class _Batch:
             self.desk.look_up("addresses", account, sorted(guests))
             self.desk.look_up("likeness", account, similar)
             self.desk.sit(account)
+            self.desk.look_up("people", account, self.contacts.people_sought(told))
             streams += [value for key in dict.fromkeys(keys) for value in self.desk.entries("identities", key)]
         self.desk.fetch_connections(connections)
         self.desk.fetch_contacts(contacts)

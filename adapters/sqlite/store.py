@@ -28,8 +28,8 @@ from domain.ports import NOWHERE, IndexChange, Place, Recorded, Snapshot
 TABLES = ("identities", "people", "addresses", "likeness")
 ADDED = 400_000
 """Rows of `people` that wait in the order of their arrival. The index is by person, hence random, and asked of only when somebody
-is erased or a calendar listed whole: written row by row it would cost a page a row once it is large, merged so many at a time it
-costs a tenth. A question looks through those that wait, some 20 ms."""
+is erased or a calendar listed whole: written row by row it would cost a page a row once it is large, merged so many at a time a
+page takes ten. A question looks through those that wait; decision 0015 has what that costs."""
 
 _SELECTED_AT_ONCE = 500
 _PUT_SNAPSHOT = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)"
