@@ -8,7 +8,7 @@ ours. `cause` is the id of the source event it followed from. People stand as se
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -167,6 +167,25 @@ class View(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     tickets: tuple[str, ...] = ()
 
 
+class Ask(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
+    """An outside write that a meeting's rules ask for: `content` is what the copy of `provider` (of `user`'s calendar, or the CRM)
+    shall say, `changed` which fields of it that it says otherwise now. `copy`, `revision` and `uid` are the provider's words for what
+    is updated; `invite` that the provider shall write to the guests; `cancelled` that it is shown as cancelled. `id` is the
+    delivery's, 32 hexadecimal digits."""
+
+    id: str
+    provider: str
+    user: str
+    action: Literal["create", "update"]
+    content: Content
+    changed: tuple[str, ...] = ()
+    copy: str | None = None
+    revision: str | None = None
+    uid: str | None = None
+    invite: bool = False
+    cancelled: bool = False
+
+
 class Event(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What every domain event has."""
 
@@ -182,7 +201,7 @@ class MeetingEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=Tru
     """Something about a meeting. `sighting` holds the one new revision it learned; `view` how its timelines show it now, or
     UNSET where that did not change; `absorbed` the copies of the meetings `absorbs` (32 hexadecimal digits each) found to be
     this one; `purge` that what was once shown of it, also under the ids in `purges`, must leave the read models for good
-    (rule private), and what `view` shows is all there is."""
+    (rule private), and what `view` shows is all there is; `asks` the outside writes it asks for."""
 
     sighting: Sighting | None = None
     view: View | UnsetType | None = UNSET
@@ -191,6 +210,7 @@ class MeetingEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=Tru
     changed: tuple[str, ...] = ()
     purge: bool = False
     purges: tuple[str, ...] = ()
+    asks: tuple[Ask, ...] = ()
 
 
 class MeetingScheduled(MeetingEvent, frozen=True, gc=False, omit_defaults=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from domain import recurrence
-from domain.events import Exception_, Former, Part, Shown, View
+from domain.events import Content, Exception_, Former, Part, Shown, View
 from domain.recurrence import Slot, Spec
 
 
@@ -34,9 +34,15 @@ def is_series(part: Part | Former) -> bool:
     return bool(part.rules or part.added)
 
 
-def own_slot(shown: Shown) -> Slot:
+def own_slot(said: Shown | Content) -> Slot:
     """Where a single meeting or an exception is."""
-    return recurrence.slot(recurrence.spec(shown.start, shown.time_zone, shown.duration, shown.all_day), shown.start)
+    return recurrence.slot(recurrence.spec(said.start, said.time_zone, said.duration, said.all_day), said.start)
+
+
+def when(said: Shown | Content) -> tuple[int, int, bool]:
+    """A time to compare, start and end in ms: instants, so that one zone's words equal another's."""
+    at = own_slot(said)
+    return (at.start, at.end, said.all_day)
 
 
 def laid_out(view: View, low: int, high: int) -> list[Laid]:

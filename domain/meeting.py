@@ -14,9 +14,11 @@ import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
+from domain.asking import Known, asks, remembered
 from domain.copies import is_private, removes_nothing
 from domain.decisions import Decision, Outcome, Rule
 from domain.events import (
+    Ask,
     Event,
     MeetingAbsorbed,
     MeetingCancelled,
@@ -49,6 +51,7 @@ class Meeting(Struct, frozen=True):
     version: int = 0
     others: tuple[str, ...] = ()
     versions: bool = False
+    asked: tuple[Ask, ...] = ()
 
 
 class Learned(NamedTuple):
@@ -90,6 +93,7 @@ def evolve(state: Meeting, event: Event) -> Meeting:
         state.version + 1,
         (*state.others, *event.absorbs) if event.absorbs else state.others,
         view is not None or (state.versions and not event.purge),
+        remembered(state.asked, event.asks),
     )
 
 
@@ -121,6 +125,8 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
     absorbs = tuple(n for other in absorbed for n in (other.id.hex, *other.others))
     content_free = _without_content(seen) if out is not None and not _may_count(copy, copies, around) else seen
     kind = _kind(before.view, view, changed)
+    taken = tuple(ask for other in absorbed for ask in other.asked)
+    asked = (*taken, *asks(Known(before.id, copies.values(), view, (*before.asked, *taken)), around))
     event = kind(
         account=meeting.account,
         at=cause.at,
@@ -133,6 +139,7 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
         changed=changed,
         purge=private and versions,
         purges=(*before.others, *absorbs) if private and versions else (),
+        asks=asked,
     )
     decisions = _decide(before, known, copy, news, settled, changed, bool(absorbed))
     if content_free is seen and not absorbed:  # what `evolve` would come to, without joining the revisions a second time
@@ -148,6 +155,7 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
                 before.version + 1,
                 before.others,
                 view is not None or (versions and not private),
+                remembered(before.asked, asked),
             ),
         )
     return Learned(event, decisions, evolve(before, event))

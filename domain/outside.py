@@ -13,7 +13,7 @@ All methods may raise `errors.TryAgain` and `errors.Stop`, as those of domain/po
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
@@ -57,8 +57,8 @@ class Grant(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     granted_at: int = 0
     version: int = 0
 
-    def __rich_repr__(self) -> Iterator[tuple[str, object]]:
-        yield from (("link", self.link), ("id", self.id), ("state", self.state), ("version", self.version))
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("link", self.link), ("id", self.id), ("state", self.state), ("version", self.version)]
 
     def __repr__(self) -> str:
         return f"Grant(link={self.link!r}, id={self.id!r}, state={self.state!r}, version={self.version})"
@@ -91,6 +91,14 @@ class Grants(Protocol):
         """Seal all of it under the newest key; how many were sealed anew."""
 
 
+class Sealed(Protocol):
+    """Whatever keeps secrets under a key-encryption key: grants, cursors, channels, inbox and once, where they are kept for longer
+    than the process."""
+
+    def reseal(self) -> int:
+        """See `Grants.reseal`. An old key is needed by nobody when all of them answer 0."""
+
+
 class Access(Protocol):
     """Fresh access tokens."""
 
@@ -100,6 +108,31 @@ class Access(Protocol):
 
     def refused(self, link: Link, bearer: str) -> None:
         """The provider took this token no more (401): the next `bearer` is another one."""
+
+
+class Begun(NamedTuple):
+    """A consent that was begun: `url` is where its user goes, `note` what `redeem` needs of it again. The note is secret."""
+
+    url: str
+    note: str
+
+
+class Authority(Protocol):
+    """A provider's authorisation server: OAuth 2's code flow with PKCE."""
+
+    def begin(self, redirect: str, state: str) -> Begun:
+        """Where somebody grants us what we need, to be sent back to `redirect` with this `state`."""
+
+    def redeem(self, link: Link, id: str, note: str, answer: Mapping[str, str], now: int) -> Grant:
+        """The grant that the query of the redirect stands for, with the mailbox or portal that the provider says it is of. Raises
+        `errors.Refused` if it grants nothing, or not all that we need."""
+
+    def renew(self, grant: Grant, now: int) -> Grant:
+        """The grant with a fresh access token and, where the provider rotates it, the next refresh token. Raises
+        `errors.Deauthorised` if the provider takes it no more."""
+
+    def revoke(self, grant: Grant) -> None:
+        """Have the provider forget it. Raises `errors.Refused` if it will not, or has no way to."""
 
 
 # --- cursors -----------------------------------------------------------------------------------------------------------------
@@ -195,11 +228,15 @@ class Notice(NamedTuple):
     body: bytes
 
 
+KNOWN_MS = 7 * 86_400_000
+"""How long a notice is known after it came: longer than any provider repeats one."""
+
+
 class Inbox(Protocol):
     """Notices between their acknowledgement and their reading: durable, each once."""
 
     def put(self, notices: Sequence[Notice], now: int) -> int:
-        """Keep those that are not there and were not there within the last days; how many that were. Durable when it returns."""
+        """Keep those that are not there and were not there within the last `KNOWN_MS`; how many were kept. Durable when it returns."""
 
     def claim(self, now: int, lease_ms: int, limit: int) -> list[Notice]:
         """At most `limit` that nobody has, the oldest first."""
@@ -239,7 +276,8 @@ class Buckets(Protocol):
 
 class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A write to a provider that a meeting's rules ask for. `id` is the delivery's (32 hexadecimal digits), the same however often
-    it is decided. `link` is whose calendar or CRM; `meeting` our meeting; `action` create or update. `copy` is the provider's id
+    it is decided. `link` is whose calendar or CRM, `owner` the CRM user whose meeting it is; `meeting` our meeting; `action` create or
+    update. `copy` is the provider's id
     of what is updated, `revision` the provider's revision (ETag, changeKey) that it was decided by, `uid` the iCalendar UID.
 
     `content` is what the copy shall say, whole; `changed` which of its fields to write: `title`, `description`, `time`, `place`,
@@ -251,6 +289,7 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     meeting: UUID
     action: Literal["create", "update"]
     content: Content
+    owner: str = ""
     changed: tuple[str, ...] = ()
     copy: str | None = None
     revision: str | None = None
@@ -301,12 +340,14 @@ class Deliveries(Protocol):
 
 class Pulled(NamedTuple):
     """A page of what a side said: source events in the public form (dicts, see `rendezvous translate`), what of the page could not be
-    said, and, on the last page only, the cursor's next value. A page may hold nothing."""
+    said, and, on the last page only, the cursor's next value. A page may hold nothing. `more`: the last page, but not the end of what
+    there is; read on at once."""
 
     events: list[dict[str, Any]]
     refused: list[tuple[str, str]]
     next: str | None = None
     last: bool = False
+    more: bool = False
 
 
 class Feed(Protocol):

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from domain.events import Event
+from domain.outside import Request
 from domain.people import Person
 
 
@@ -191,13 +192,18 @@ class Snapshot(NamedTuple):
 
 
 class Store(Protocol):
-    """Domain events, the indexes decided by, and the positions: written together or not at all."""
+    """Domain events, the indexes decided by, the positions, and the outside writes asked for: written together or not at all."""
 
     def commit(
-        self, events: Sequence[Recorded], index: Sequence[IndexChange], places: Sequence[Place], snapshots: Sequence[Snapshot] = ()
+        self,
+        events: Sequence[Recorded],
+        index: Sequence[IndexChange],
+        places: Sequence[Place],
+        snapshots: Sequence[Snapshot] = (),
+        requests: Sequence[Request] = (),
     ) -> None:
         """One transaction. Raises `errors.Conflict`, with nothing written, if a version is taken or a place is not ahead. A
-        stream's snapshot replaces its former one."""
+        stream's snapshot replaces its former one; requests are kept as by `outside.Deliveries.put`."""
 
     def place(self, partition: str) -> int:
         """The position that was committed last, 0 if none."""

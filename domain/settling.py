@@ -454,7 +454,7 @@ class _Settling:
                 self.lost[field] = getattr(left[-1][1], field)
             self._moved(result)
         if time_too:
-            when = merge([(t, _when(c)) for t, c in left], [(t, _when(c)) for t, c in history])
+            when = merge([(t, layout.when(c)) for t, c in left], [(t, layout.when(c)) for t, c in history])
             if when.from_left:
                 newest = left[-1][1]
                 assert newest is not None
@@ -654,13 +654,6 @@ def _answered(guests: tuple[Guest, ...], answers: dict[str, str]) -> tuple[Guest
 
 def _shape(content: Content) -> tuple[object, ...]:
     return (content.start, content.time_zone, content.all_day, content.rules, content.excluded, content.added)
-
-
-def _when(content: Content | Shown | None) -> tuple[object, ...]:
-    """A time to compare: instants, so that one zone's words equal another's."""
-    assert content is not None
-    at = layout.own_slot(Shown(start=content.start, duration=content.duration, time_zone=content.time_zone, all_day=content.all_day))
-    return (at.start, at.end, content.all_day)
 
 
 def _said(content: Content | None) -> str:

@@ -220,12 +220,20 @@ class SeriesWindow(Struct, frozen=True, gc=False):
     after_days: Annotated[int, Meta(ge=0, le=3660)] = 365
 
 
+class Writes(Struct, frozen=True, gc=False):
+    """What is written outside: what the CRM schedules, into its owner's calendar; what a calendar has with a contact, into the CRM."""
+
+    calendar: bool = True
+    crm: bool = False
+
+
 class Policy(Struct, frozen=True, gc=False):
     """What an account chose. A key left out keeps its default, an unknown one is ignored."""
 
     late_contact: Literal["next-change", "backfill"] = "next-change"
     mass_delete: MassDelete = MassDelete()
     series: SeriesWindow = SeriesWindow()
+    writes: Writes = Writes()
 
 
 class ConfiguredData(Struct, frozen=True, gc=False):
@@ -256,13 +264,16 @@ class ClosedData(Struct, frozen=True, gc=False):
 
 
 class ConfirmedData(Struct, frozen=True, gc=False, rename="camel"):
-    """A provider carried out an outside write: its id and revision of what was written."""
+    """A provider carried out an outside write: its id and revision of what was written, when it was changed and made by the
+    provider's word. The event's subject is the delivery's id, `meeting` our meeting."""
 
     meeting: str | None = None
     provider: str | None = None
     id: str | None = None
     revision: str | None = None
     ical_uid: str | None = None
+    updated: Instant | None = None
+    created: Instant | None = None
 
 
 class FailedData(Struct, frozen=True, gc=False, rename="camel"):

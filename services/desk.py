@@ -22,12 +22,14 @@ from domain import connection as connections
 from domain import contact as contacts
 from domain import meeting as meetings
 from domain.account import Account
+from domain.asking import CRM
 from domain.connection import Connection
 from domain.contact import Contact
-from domain.events import Event
+from domain.events import Ask, Event, MeetingEvent
 from domain.matching import Judged, judge
 from domain.meeting import Meeting
 from domain.naming import account_stream, connection_stream, contact_stream
+from domain.outside import Link, Request
 from domain.people import Person
 from domain.ports import IndexChange, Place, Recorded, Snapshot, Store, Vault
 
@@ -41,7 +43,7 @@ KEPT_ENTRIES = 300_000
 LONG = 100
 """A stream is long with so many events after its snapshot, or without one. Most meetings change a few times and never have one."""
 
-FOLDED = 2
+FOLDED = 3
 """Raised whenever an aggregate's `evolve` comes to something else than before: earlier snapshots are passed over then
 (tests/house/test_snapshots.py sees to it). A change of a state's form does that by itself."""
 
@@ -159,6 +161,7 @@ class Desk:
         self.events: list[Recorded] = []
         self._changes: dict[tuple[str, str, str, str], IndexChange] = {}
         self._additions: list[IndexChange] = []
+        self._requests: list[Request] = []
         self._judged: dict[tuple[str, str], Judged] = {}
         self.account_id = ""
         self.account = Account()
@@ -292,8 +295,10 @@ class Desk:
         self.events.append(self._contacts.record(self._store, (self.account_id, contact), event))
 
     def record_meeting(self, event: Event, after: Meeting) -> None:
-        """An event of a meeting, which is `after` now."""
+        """An event of a meeting, which is `after` now, and the outside writes it asks for."""
         self.events.append(self._meetings.set(after.id.hex, after, event))
+        if isinstance(event, MeetingEvent) and event.asks:
+            self._requests += [_request(event, after.id, ask) for ask in event.asks]
 
     def record_decided(self, stream: UUID, event: Event) -> None:
         """The decisions about a source event."""
@@ -343,7 +348,7 @@ class Desk:
         except BaseException:
             self.clear()
             raise
-        self.events, self._changes, self._additions = [], {}, []
+        self.events, self._changes, self._additions, self._requests = [], {}, [], []
         if self._kept_entries > KEPT_ENTRIES:
             self._forget_index()
         for entries in self._adding:
@@ -361,7 +366,7 @@ class Desk:
         for kind in (self._accounts, self._connections, self._contacts, self._meetings):
             kind.clear()
         self._judged.clear()
-        self.events, self._changes, self._additions = [], {}, []
+        self.events, self._changes, self._additions, self._requests = [], {}, [], []
         self._forget_index()
         self._people.clear()
 
@@ -370,6 +375,25 @@ class Desk:
         self._adding.clear()
         self._kept_entries = 0
         self._index = self._index_of(self.account_id)
+
+
+def _request(event: MeetingEvent, meeting: UUID, ask: Ask) -> Request:
+    """What an event asks for, as it is handed on. The CRM is one link, whoever's meeting it is."""
+    return Request(
+        id=ask.id,
+        link=Link(event.account, ask.provider, "" if ask.provider == CRM else ask.user),
+        meeting=meeting,
+        action=ask.action,
+        owner=ask.user,
+        content=ask.content,
+        changed=ask.changed,
+        copy=ask.copy,
+        revision=ask.revision,
+        uid=ask.uid,
+        invite=ask.invite,
+        cancelled=ask.cancelled,
+        requested_at=event.recorded_at,
+    )
 
 
 @lru_cache(maxsize=100_000)

@@ -9,7 +9,7 @@ original bytes and holds nobody up.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from domain import sighting
 from domain.account import is_known, own_domains
+from domain.asking import Known, answered
 from domain.association import contacts_of
 from domain.copies import outside
 from domain.decisions import Decision, Outcome, Rule
@@ -43,7 +44,7 @@ from domain.naming import decided_stream, meeting_stream
 from domain.people import key_of
 from domain.ports import DeadLetter, DeadLetters, LogRecord, Place, SourceLog, Store, Vault
 from domain.recurrence import millis
-from domain.source_events import ConfiguredData, Problem, SourceEvent, read
+from domain.source_events import ConfiguredData, FailedData, Problem, SourceEvent, read
 from services.contacts import Contacts, association_key, order_of
 from services.desk import Desk
 from services.sealing import keep_all, tokens_of
@@ -173,7 +174,9 @@ class _Batch:
                 named = tokens_of(event)
                 tokens.update(named)
                 if not event.kind.startswith("meeting."):
-                    if event.kind.startswith("contact."):
+                    if event.kind.startswith("delivery."):
+                        streams += _named([event.data.meeting])
+                    elif event.kind.startswith("contact."):
                         contacts[account, event.subject] = None
                         told.append(event)
                     continue
@@ -259,7 +262,7 @@ class _Batch:
             return None, self._listed(event)
         if noun in ("account", "user", "clock"):
             return None, self._account(event)
-        return None, (Decision(Rule.RECORDED, Outcome.APPLIED),)
+        return self._delivery(event, record)
 
     def _account(self, event: SourceEvent) -> tuple[Decision, ...]:
         data, desk = event.data, self.desk
@@ -465,6 +468,26 @@ class _Batch:
             return False
         return not self.desk.connection(user).is_other_calendar(provenance.provider, provenance.calendar)
 
+    # --- outside writes -------------------------------------------------------------------------------------------------------
+
+    def _delivery(self, event: SourceEvent, record: LogRecord) -> tuple[UUID | None, tuple[Decision, ...]]:
+        """What became of a write that a meeting asked for. What was written is a word of that copy, known before it comes back."""
+        data = event.data
+        meeting = next((m for s in _named([data.meeting]) if (m := self.desk.meeting(s)).copies), None)
+        if meeting is None or meeting.account != self.desk.account_id:
+            return None, (Decision(Rule.RECORDED, Outcome.APPLIED),)
+        if isinstance(data, FailedData):
+            return meeting.id, (Decision(Rule.RECORDED, Outcome.APPLIED, note={"reason": data.reason, "final": data.final}),)
+        updated = self.cause.at if data.updated is None else millis(data.updated)
+        created = self.cause.at if data.created is None else millis(data.created)
+        known = Known(meeting.id, meeting.copies.values(), meeting.view, meeting.asked)
+        word = Revision(updated, record.event, revision=data.revision)
+        copy = answered(known, event.subject, data.id, word, created, data.ical_uid) if data.id else None
+        if copy is not None:
+            learned = learn(meeting, copy, self.cause, self.desk)
+            self._record(meeting, learned.event, learned.meeting, copy, copy.key.split("|")[1], ())
+        return meeting.id, (Decision(Rule.RECORDED, Outcome.APPLIED),)
+
     # --- listings -----------------------------------------------------------------------------------------------------------
 
     def _listed(self, event: SourceEvent) -> tuple[Decision, ...]:
@@ -543,6 +566,11 @@ def _link_key(meeting: str) -> str:
 
 def _mailbox_key(provider: str, mailbox: str) -> str:
     return f"mailbox|{provider}|{mailbox}"
+
+
+def _named(meetings: Iterable[str | None]) -> list[str]:
+    """The streams of these meetings, those that are no ids left out."""
+    return [stream for one in meetings if one and (stream := _uuid(one)) is not None]
 
 
 def _uuid(text: str) -> str | None:

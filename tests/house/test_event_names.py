@@ -26,7 +26,7 @@ from adapters.recording import decode, encode
 from domain import events as e
 from domain.decisions import Decision, Outcome, Rule
 from domain.errors import Stop
-from domain.source_events import TYPES, MassDelete, Policy, SeriesWindow
+from domain.source_events import TYPES, MassDelete, Policy, SeriesWindow, Writes
 
 HERE = Path(__file__).parent
 NAMES = (HERE / "event_names.txt").read_text("utf-8").splitlines()
@@ -179,6 +179,29 @@ GROWN: dict[str, tuple[e.Event, ...]] = {
     ),
     "grown/heard": (e.MeetingCancelled(**COMMON, sighting=HEARD, changed=("status",)), e.MeetingNoted(**COMMON, sighting=HEARD)),
 }
+ASK = e.Ask(
+    "5d0f7c1e2a3b4c5d8e9f0a1b2c3d4e5f",
+    "google",
+    "501",
+    "update",
+    CONTENT,
+    ("title", "time"),
+    "w7k1b0",
+    '"3181161784712000"',
+    "7k1b0@google.com",
+    True,
+    True,
+)
+ASKING: dict[str, Any] = COMMON | {"sighting": HEARD, "asks": (ASK,)}
+GROWN["grown/asking"] = (
+    e.MeetingScheduled(**ASKING),
+    e.MeetingRescheduled(**ASKING),
+    e.MeetingRevised(**ASKING),
+    e.MeetingCancelled(**ASKING),
+    e.MeetingWithdrawn(**ASKING, view=None),
+    e.MeetingNoted(**ASKING),
+    e.AccountConfigured(**COMMON, policy=Policy(writes=Writes(calendar=False, crm=True))),
+)
 FURTHER = [pytest.param(folder, event, id=f"{folder}/{event.NAME}") for folder, events in GROWN.items() for event in events]
 
 LOAD = """
