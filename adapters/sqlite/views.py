@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.sqlite.connect import Connections, connect, in_our_words
+from adapters.sqlite.connect import Connections, connect, in_our_words, on_disk
 from adapters.sqlite.view_pages import Paging
 from adapters.sqlite.view_writer import (
     CLEAN,
@@ -57,6 +57,13 @@ _TUNING = (
     "PRAGMA cache_size = -131072",
     "PRAGMA wal_autocheckpoint = 8000",
 )
+_BESIDE = (
+    # Nobody reads it and nobody was promised it: what is lost with the machine is folded anew from the beginning. Waiting for the disk
+    # and writing the same pages again at each checkpoint are two thirds of a batch once there are millions of rows.
+    "PRAGMA synchronous = OFF",
+    "PRAGMA wal_autocheckpoint = 64000",
+)
+"""Further pragmas of a second set until it becomes the live one."""
 _READING = "PRAGMA mmap_size = 1073741824"
 _SHORT = 0.2
 """Rewriting a file that takes no longer (seconds) is done at once, however often."""
@@ -83,12 +90,12 @@ _json = msgspec.json.Encoder().encode
 
 class SqliteViews:
     """`projections.views.Views` in a SQLite file. One process folds; any number of threads and processes read. Without `at_once` it
-    opens nothing before it is first asked, and raises `OutOfDate` then."""
+    opens nothing before it is first asked, and raises `OutOfDate` then. `tuning` are further pragmas of the one that writes."""
 
-    def __init__(self, path: Path, at_once: bool = True) -> None:
+    def __init__(self, path: Path, at_once: bool = True, tuning: Sequence[str] = ()) -> None:
         self._path = path
         self._opening = threading.Lock()
-        self._connections = _opened(path) if at_once else None
+        self._connections = _opened(path, tuning) if at_once else None
         self._writer = Writer()
         self._mine = threading.local()
         self._vacuum_after = 0.0
@@ -109,18 +116,20 @@ class SqliteViews:
         path = self._path.with_name(f"{self._path.stem}.rebuilt{self._path.suffix}")
         for suffix in ("", "-wal", "-shm"):
             Path(f"{path}{suffix}").unlink(missing_ok=True)
-        return SqliteViews(path)
+        return SqliteViews(path, tuning=_BESIDE)
 
     def become(self, other: SqliteViews) -> None:
         """Be what `other`, made by `beside`, is: one rename. Whoever opens the file after it reads the new set; this object does so
         with its next question."""
         other._go_on_above(self._last_id())
         other.close()
+        on_disk(other._path)
         if self._connections is not None:
             self._connections.close()
         for suffix in ("-wal", "-shm"):
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
         other._path.replace(self._path)
+        on_disk(self._path.parent)
         self._connections = None
         self._writer = Writer()
         self._mine = threading.local()
@@ -411,7 +420,7 @@ class SqliteViews:
 # --- reading -------------------------------------------------------------------------------------------------------------------
 
 
-def _opened(path: Path) -> Connections:
+def _opened(path: Path, tuning: Sequence[str] = ()) -> Connections:
     """The connections to a file of this form, made if absent. Raises `OutOfDate` for one of another."""
     if path.exists():
         try:
@@ -421,7 +430,7 @@ def _opened(path: Path) -> Connections:
                     raise OutOfDate(f"the read models in {path.name} are of another version: run `rendezvous rebuild`")
         except sqlite3.Error as error:
             raise in_our_words(error) from error
-    return Connections(path, SCHEMA, _TUNING)
+    return Connections(path, SCHEMA, (*_TUNING, *tuning))
 
 
 def _meeting(account: str, row: Sequence[Any]) -> MeetingRow:
