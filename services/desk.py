@@ -344,7 +344,7 @@ class Desk:
         try:
             kinds = (self._accounts, self._connections, self._contacts, self._meetings)
             snapshots = [snapshot for kind in kinds for snapshot in kind.snapshots()]
-            self._store.commit(self.events, [*self._changes.values(), *self._additions], places, snapshots)
+            self._store.commit(self.events, [*self._changes.values(), *self._additions], places, snapshots, self._requests)
         except BaseException:
             self.clear()
             raise

@@ -17,6 +17,7 @@ from domain.errors import ProjectionFailed, RendezvousError
 from domain.ports import DomainLog, DomainRecord, Vault
 from projections.folding import fold
 from projections.views import Views
+from services.tracing import followed_records
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class Project:
         with _uncollected():
             changes = fold(records, self._views, self._vault.open)
             self._views.apply(changes, records[-1].position, _recorded.decode(records[-1].body).recorded_at)
+        followed_records("folded", records)
 
     def _one_by_one(self, records: list[DomainRecord]) -> None:
         for record in records:

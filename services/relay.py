@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from domain.ports import DomainLog, DomainRecord, Store
+from services.tracing import followed_records
 
 BATCH = 2000
 
@@ -35,8 +36,10 @@ class Relay:
         found = self._store.notifications(self._after, self._batch)
         if not found:
             return 0
-        self._log.append([DomainRecord(0, id_, _account(body), stream, version, name, body) for id_, stream, version, name, body in found])
+        records = [DomainRecord(0, id_, _account(body), stream, version, name, body) for id_, stream, version, name, body in found]
+        self._log.append(records)
         self._after = found[-1][0]
+        followed_records("relayed", records)
         return len(found)
 
 

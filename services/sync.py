@@ -48,6 +48,7 @@ from domain.source_events import ConfiguredData, FailedData, Problem, SourceEven
 from services.contacts import Contacts, association_key, order_of
 from services.desk import Desk
 from services.sealing import keep_all, tokens_of
+from services.tracing import followed, is_listening
 
 log = structlog.get_logger(__name__)
 
@@ -218,7 +219,12 @@ class _Batch:
         meeting: UUID | None,
         decisions: tuple[Decision, ...],
     ) -> None:
-        self.counts[decisions[0].rule.value, decisions[0].outcome.value] += 1
+        main = decisions[0]
+        self.counts[main.rule.value, main.outcome.value] += 1
+        if is_listening():
+            stream = None if meeting is None else meeting.hex
+            said = {"partition": record.partition, "position": record.position, "meeting": stream}
+            followed("decided", account, self.cause.event, rule=main.rule.value, outcome=main.outcome.value, **said)
         self.desk.record_decided(
             decided_stream(record.partition, record.position),
             SourceEventDecided(
