@@ -22,6 +22,7 @@ from projections.views import ContactRow, DecisionRow, Views
 from services.history import account_of
 from services.progress import Progress
 from services.sentences import GENERAL, sentence
+from services.writes import CALENDARS, Answer, Write, writes_of
 
 MOST = 200
 """Decisions in an answer, and meetings of a person that are looked at; the newest ones."""
@@ -29,7 +30,6 @@ MOST = 200
 _PAGE = 500
 _KEPT_OUT = (Outcome.IGNORED, Outcome.SUPPRESSED, Outcome.HELD, Outcome.REJECTED)
 _FOR_GOOD = (Rule.OWN_DOMAIN, Rule.CRM_USER, Rule.NEVER_LOG, Rule.ERASED)
-_PROVIDERS = {"google": "Google", "office365": "Office 365"}
 
 
 class Reason(Struct, frozen=True):
@@ -47,12 +47,14 @@ class Reason(Struct, frozen=True):
 
 
 class Explained(Struct, frozen=True):
-    """The answer. `check` is what to look at when the answer is not what was expected."""
+    """The answer. `writes` are the outside writes that the one meeting it is about asked for; `check` is what to look at when the
+    answer is not what was expected."""
 
     what: str
     found: bool
     sentence: str
     decisions: tuple[Reason, ...] = ()
+    writes: tuple[Write, ...] = ()
     check: tuple[str, ...] = ()
 
 
@@ -61,6 +63,7 @@ class _Row(Struct, frozen=True):
 
     event: str
     kind: str
+    subject: str
     time: str
     meeting: str | None
     position: int
@@ -122,12 +125,23 @@ class _Question:
         newest = [picked[at] for at in sorted(picked)]
         reasons = tuple(self._reason(row, decision) for row, decision in newest[-MOST:])
         if not newest and not self.asked.contacts:
-            return Explained(self.what, False, self._never_seen(), (), self._checks())
+            return Explained(self.what, False, self._never_seen(), check=self._checks())
         says, settled = self._summary(newest, meeting, bool(events or (told and not self.asked.contacts)))
         check = () if settled else self._checks()
         if len(newest) > MOST:
             check = (f"Only the newest {MOST} of {len(newest)} decisions are shown.", *check)
-        return Explained(self.what, True, says, reasons, check)
+        about = {row.meeting for row in told if row.meeting is not None}
+        writes = self._writes(about.pop()) if len(about) == 1 else ()
+        return Explained(self.what, True, says, reasons, writes, check)
+
+    def _writes(self, meeting: str) -> tuple[Write, ...]:
+        """What the one meeting that was asked about asked for."""
+        answers = {
+            row.subject: Answer(row.kind.removeprefix("delivery."), row.time, (row.decisions[0].note or {}).get("reason"))
+            for row in self._journal(meeting=meeting)
+            if row.kind.startswith("delivery.")
+        }
+        return writes_of(self.store, UUID(meeting), answers)
 
     # --- what is asked about -------------------------------------------------------------------------------------------------
 
@@ -305,7 +319,7 @@ class _Question:
 
 
 def _health(one: _Connection) -> str:
-    calendar = f"User {one.user}'s {_PROVIDERS.get(one.provider or '', 'calendar')} calendar"
+    calendar = f"User {one.user}'s {CALENDARS.get(one.provider or '', 'calendar')} calendar"
     if one.state == "active":
         return f"{calendar} is connected since {one.since}."
     why = f" ({one.reason})" if one.reason else ""

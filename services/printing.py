@@ -39,12 +39,14 @@ def _when(entry: dict[str, Any]) -> str:
 
 
 def print_explained(say: Console, explained: dict[str, Any]) -> None:
-    """The sentence, then the chain of decisions."""
+    """The sentence, then the chain of decisions, then what was written outside."""
     say.print(escape(explained["sentence"]), style="bold")
     for one in explained["decisions"]:
         say.print(f"  [cyan]{one['rule']}[/cyan] {one['outcome']}  ", end="")
         say.print(one.get("sentence") or "", markup=False, end="")
         say.print(f"  [dim]{escape(str(one.get('event') or ''))}[/dim]")
+    for write in explained.get("writes") or []:
+        say.print(f"  {write['state']}: {write['sentence']}", markup=False)
     for check in explained.get("check") or []:
         say.print(f"  check: {check}", markup=False)
 

@@ -20,7 +20,8 @@ BENS = connected("502")
 
 def parts(engine: Engine) -> Installation:
     """What the commands about held deletions need of an installation."""
-    return cast("Installation", SimpleNamespace(store=engine.store, vault=engine.vault, views=engine.views))
+    store = SimpleNamespace(store=engine.store, vault=engine.vault, views=engine.views)
+    return cast("Installation", SimpleNamespace(shard_of=lambda account: store))
 
 
 def many(count: int, **fields: Any) -> list[Event]:

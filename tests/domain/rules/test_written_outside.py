@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from domain.events import Ask, MeetingEvent
+from services.explain import Explainer
 from tests.engine import Engine, staged
 from tests.examples import (
     ANA,
@@ -277,6 +278,26 @@ def test_an_answer_nobody_waits_for_is_recorded_and_changes_nothing() -> None:
     engine.tell(*strange)
     assert [engine.decided(one) for one in strange] == [[("recorded", "applied")]] * 4
     assert engine.essence() == before
+
+
+def explained(engine: Engine, what: str) -> list[tuple[str, str]]:
+    """(state, sentence) of each write in the explanation of something."""
+    return [(w.state, w.sentence) for w in Explainer(engine.views, engine.vault, engine.store).explain("62515", what).writes]
+
+
+def test_an_explanation_says_what_was_asked_for_and_what_came_of_it() -> None:
+    engine = staged(row(guests=()))
+    ((state, sentence),) = explained(engine, "900")
+    assert state == "asked"
+    assert sentence.startswith("A meeting in user 501's Google calendar, with invitations, was asked for at 2026-05-24T16:00:0")
+    engine.tell(confirmed(engine, asked(engine)[0]), row(revision=2, guests=(), title="Renamed"))
+    last = asked(engine)[-1]
+    data = {"meeting": _stream(engine).hex, "reason": "the calendar is read-only", "final": True}
+    engine.tell(envelope("delivery.failed", last.id, data, id=f"{last.id}:failed", source="deliveries", at=hour(3)))
+    assert explained(engine, str(_stream(engine))) == [
+        ("written", "A meeting in user 501's Google calendar, with invitations, was written at 2026-03-02T08:30:00.000Z."),
+        ("failed", "A change of title in user 501's Google calendar could not be written (the calendar is read-only)."),
+    ]
 
 
 def _stream(engine: Engine) -> Any:
