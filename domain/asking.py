@@ -87,7 +87,7 @@ def answered(known: Known, delivery: str, id_: str, revision: Revision, created:
         ask.user,
         "rendezvous",
         uid or ask.uid,
-        known.meeting.hex,
+        str(known.meeting),
         created=created,
         revisions=(word,),
     )

@@ -337,6 +337,8 @@ class _Settling:
         words = told(s)
         word = words[-1].revision
         content = content_of(words)
+        if content is None and len(own) > 1:  # removed by its start: what it was stands under its own id
+            content = content_of(told(_newest([o for o in own if content_of(told(o)) is not None] or own)))
         heads = [w.content for m in masters for w in told(m) if w.content is not None and not w.bare]
         if content is not None and words[-1].bare and heads:
             content = uncovered(heads[-1], content)  # its details are hidden: they are its series', as far as is known
@@ -618,8 +620,22 @@ def _precedes(s: Sighting) -> tuple[bool, int, str]:
 
 
 def _newest(copies: list[Sighting]) -> Sighting:
-    """The copy with the newest word, a living one if there is any."""
-    return max([s for s in copies if not is_deleted(s)] or copies, key=lambda one: (told_at(last(one)), one.key))
+    """The copy with the newest word, a living one if there is any: what was made anew under another id stands in its place. But a
+    removal that was told by the occurrence's start, under no id that ever was a copy's, is one of whatever copy its mailbox has."""
+    best = max([s for s in copies if not is_deleted(s)] or copies, key=_by_word)
+    if len(copies) == 1 or is_deleted(best):
+        return best
+    removed = [s for s in copies if s.user == best.user and _is_nameless_removal(s) and _by_word(s)[0] > _by_word(best)[0]]
+    return max(removed, key=_by_word, default=best)
+
+
+def _by_word(s: Sighting) -> tuple[int, str]:
+    return (told_at(last(s)), s.key)
+
+
+def _is_nameless_removal(s: Sighting) -> bool:
+    """Is nothing known of it but that it is gone?"""
+    return all(r.state == "deleted" and r.content is None for r in s.revisions)
 
 
 def _counterparts(others: list[Sighting], content: Content) -> list[Sighting]:

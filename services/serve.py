@@ -23,6 +23,7 @@ from services.running import Stopping
 if TYPE_CHECKING:
     from services.api.app import Front
     from services.wiring import Installation
+    from services.wiring_providers import Outside
 
 log = structlog.get_logger(__name__)
 
@@ -96,11 +97,11 @@ class Listener:
 
 
 class Server(Listener):
-    """The API of an installation."""
+    """The API of an installation; with `outside`, of its connections too."""
 
-    def __init__(self, parts: Installation, host: str, port: int) -> None:
+    def __init__(self, parts: Installation, host: str, port: int, outside: Outside | None = None) -> None:
         ending = threading.Event()
-        super().__init__(app_of(parts, ending.is_set), host, port, ending)
+        super().__init__(app_of(parts, ending.is_set, outside), host, port, ending)
 
 
 def serve(parts: Installation, host: str, port: int) -> None:
@@ -117,19 +118,21 @@ def serve(parts: Installation, host: str, port: int) -> None:
         raise Stop("the API ended by itself; its log says why")
 
 
-def app_of(parts: Installation, stopping: Callable[[], bool]) -> Front:
-    """The API over an installation's parts; its streams end when `stopping` says so."""
+def app_of(parts: Installation, stopping: Callable[[], bool], outside: Outside | None = None) -> Front:
+    """The API over an installation's parts; its streams end when `stopping` says so. Without `outside` nothing can be connected."""
     from services.api.app import create_app
-    from services.progress import Progress
 
+    serving = parts.serving()
     return create_app(
-        reading=parts.reading,
-        explainer=parts.explainer,
+        reading=serving.reading,
+        explainer=serving.explainer,
         publisher=parts.publisher,
         tokens=parts.tokens,
-        progress=Progress(parts.source, parts.store, parts.domain_log, parts.views, parts.partition_of),
-        views=parts.views,
+        progress=serving.progress,
+        views=serving.views,
         stopping=stopping,
+        connecting=None if outside is None else outside.connecting(),
+        push=None if outside is None else outside.push(),
     )
 
 

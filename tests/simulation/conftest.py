@@ -41,12 +41,16 @@ def seeds(config: pytest.Config) -> list[int]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that wants a seed is run with each."""
+    stash = metafunc.config.stash
+    if _SEEDS not in stash:
+        stash[_SEEDS] = seeds(metafunc.config)
+    chosen: list[int] = stash[_SEEDS]
     if "seed" in metafunc.fixturenames:
-        stash = metafunc.config.stash
-        if _SEEDS not in stash:
-            stash[_SEEDS] = seeds(metafunc.config)
-        chosen: list[int] = stash[_SEEDS]
         metafunc.parametrize("seed", list[object](chosen), scope="module")
+    if "live_seed" in metafunc.fixturenames:  # over sockets and in real time, a seed takes a quarter of a minute
+        asked = metafunc.config.getoption("seed", default=None) or os.environ.get("RENDEZVOUS_SEEDS")
+        some = chosen if asked else [*chosen[:2], chosen[-1]]
+        metafunc.parametrize("live_seed", list[object](some), scope="module")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -54,7 +58,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Under a failure, how to have it again."""
     report = yield
     callspec = getattr(item, "callspec", None)
-    if report.failed and callspec is not None and "seed" in callspec.params:
+    drawn = None if callspec is None else callspec.params.get("seed", callspec.params.get("live_seed"))
+    if report.failed and drawn is not None:
         name = getattr(item, "originalname", item.name)
-        report.sections.append(("replay", f"pytest tests/simulation -k {name} --seed {callspec.params['seed']}"))
+        report.sections.append(("replay", f"pytest tests/simulation -k {name} --seed {drawn}"))
     return report

@@ -457,3 +457,20 @@ def test_of_a_series_removed_without_a_time_what_was_past_when_it_was_heard_of_s
 
 def test_a_removal_without_a_time_that_was_heard_of_after_the_disconnect_says_nothing() -> None:
     assert staged(meeting(), ended(revision=50), untimed(deleted())).shown() == [CONFIRMED]
+
+
+MOVED = {"start": "2026-04-15T11:00:00", "title": "Weekly, moved"}
+NAMELESS: dict[str, tuple[tuple[Event, ...], tuple[str, str, str]]] = {
+    "as its series made it": ((), ("Weekly", "2026-04-14T08:00:00Z", "cancelled")),
+    "seen before under its own id": ((occurrence(SECOND, 1),), ("Weekly", "2026-04-14T08:00:00Z", "cancelled")),
+    "changed before under its own id": ((occurrence(SECOND, 1, **MOVED),), ("Weekly, moved", "2026-04-15T09:00:00Z", "cancelled")),
+    "changed again after it": ((occurrence(SECOND, 4, **MOVED),), ("Weekly, moved", "2026-04-15T09:00:00Z", "confirmed")),
+}
+
+
+@pytest.mark.parametrize(("seen", "expected"), NAMELESS.values(), ids=list(NAMELESS))
+def test_an_occurrence_that_is_missed_from_its_series_is_removed_under_whatever_id_it_has(
+    seen: tuple[Event, ...], expected: tuple[str, str, str]
+) -> None:
+    engine = same_in_any_order(series(), *seen, occurrence_deleted(SECOND, 3, id="s1:2026-04-14"))
+    assert [entry for entry in engine.shown() if entry[1][:10] in ("2026-04-14", "2026-04-15")] == [expected]

@@ -138,7 +138,7 @@ def test_a_confirmed_write_is_no_news_when_it_comes_back() -> None:
     (ask,) = asked(engine)
     engine.tell(confirmed(engine, ask))
     before = engine.names()
-    mine = {"origin": "rendezvous", "link": _stream(engine).hex, "icalUid": "w1@google.example", "revision": '"r1"'}
+    mine = {"origin": "rendezvous", "link": str(_stream(engine)), "icalUid": "w1@google.example", "revision": '"r1"'}
     echo = meeting("w1", 0.5, created=hour(0.5), provenance=mine)
     engine.tell(echo)
     assert engine.names() == before
@@ -151,7 +151,7 @@ def test_an_echo_that_overtakes_its_confirmation_asks_for_nothing_either() -> No
     engine = staged(row(guests=()))
     (ask,) = asked(engine)
     answer = confirmed(engine, ask)
-    echo = meeting("w1", 0.5, provenance={"origin": "rendezvous", "link": _stream(engine).hex, "icalUid": "w1@google.example"})
+    echo = meeting("w1", 0.5, provenance={"origin": "rendezvous", "link": str(_stream(engine)), "icalUid": "w1@google.example"})
     engine.tell_one_by_one(echo, answer)
     assert engine.decided(echo)[0] == ("echo", "merged")
     assert said(engine) == [CREATED]
@@ -161,7 +161,7 @@ def test_an_echo_that_overtakes_its_confirmation_asks_for_nothing_either() -> No
 def test_a_change_in_the_calendar_is_not_written_back_to_it() -> None:
     engine = staged(row(guests=()))
     engine.tell(confirmed(engine, asked(engine)[0]))
-    mine = {"origin": "rendezvous", "link": _stream(engine).hex, "icalUid": "w1@google.example"}
+    mine = {"origin": "rendezvous", "link": str(_stream(engine)), "icalUid": "w1@google.example"}
     engine.tell(meeting("w1", 2, title="Moved by Ana", start="2026-04-09T10:00:00", provenance=mine))
     assert said(engine) == [CREATED]
     assert engine.titles() == ["Moved by Ana"]
@@ -170,7 +170,7 @@ def test_a_change_in_the_calendar_is_not_written_back_to_it() -> None:
 def test_both_sides_changing_different_fields_asks_for_the_one_only() -> None:
     engine = staged(row(guests=()))
     engine.tell(confirmed(engine, asked(engine)[0]))
-    mine = {"origin": "rendezvous", "link": _stream(engine).hex, "icalUid": "w1@google.example", "revision": '"r2"'}
+    mine = {"origin": "rendezvous", "link": str(_stream(engine)), "icalUid": "w1@google.example", "revision": '"r2"'}
     engine.tell(meeting("w1", 2, title="Kick-off", location="Room 5", provenance=mine), row(revision=3, guests=(), title="Renamed"))
     *_, ask = asked(engine)
     assert (ask.changed, ask.revision, ask.content.title, ask.content.location) == (("title",), '"r2"', "Renamed", "Room 5")
@@ -179,7 +179,7 @@ def test_both_sides_changing_different_fields_asks_for_the_one_only() -> None:
 def test_a_guest_whom_the_organiser_took_away_is_not_invited_again() -> None:
     engine = staged(row(guests=()))
     engine.tell(confirmed(engine, asked(engine)[0]))
-    mine = {"origin": "rendezvous", "link": _stream(engine).hex, "icalUid": "w1@google.example"}
+    mine = {"origin": "rendezvous", "link": str(_stream(engine)), "icalUid": "w1@google.example"}
     engine.tell(meeting("w1", 2, guests=(), provenance=mine), row(revision=3, guests=(), location="Room 4"))
     assert said(engine) == [CREATED]
 
