@@ -21,6 +21,7 @@ from domain.errors import BadInput, NotFound, RendezvousError
 
 if TYPE_CHECKING:
     from services.wiring import Installation
+    from services.wiring_providers import Outside
 
 app = typer.Typer(
     name="rendezvous",
@@ -51,9 +52,12 @@ def _configure_logging(level: str) -> None:
     import orjson
     import structlog
 
+    from services import tracing
+
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise BadInput("RENDEZVOUS_LOG_LEVEL", f"{level!r} is none of debug, info, warning, error")
+    tracing.listen(number <= logging.DEBUG)
     if number > logging.DEBUG:
         # What their clients say on the way is said once, in our words, by whoever asked for the connection.
         for chatty in ("psycopg.pool", "kafka"):
@@ -301,15 +305,23 @@ def up(
     data: Data = None,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on. [default: 127.0.0.1]", show_default=False)] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port to listen on. [default: 8321]", show_default=False)] = None,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="With made-up providers beside it, to connect and act in.")] = False,
 ) -> None:
-    """Everything in one process, embedded: logs, sync, projections and API on a loopback port.
+    """Everything in one process, embedded: logs, all roles and the API on a loopback port.
 
-    Example: rendezvous up --data ./data
+    Example: rendezvous up --sandbox
     """
     from services.up import up as run
+    from services.wiring_providers import Outside
 
+    if sandbox:
+        from services.cli_sandbox import up_with_sandbox
+
+        up_with_sandbox(data, host, port)
+        return
     parts = installation(data)
-    run(parts, host or parts.settings.host, parts.settings.port if port is None else port)
+    outside = Outside(parts)
+    run(parts, host or parts.settings.host, parts.settings.port if port is None else port, outside if outside.is_set_up else None)
 
 
 @app.command()
@@ -321,8 +333,7 @@ def migrate(data: Data = None) -> None:
     parts = installation(data)
     for done in parts.migrate():
         console().print(done, markup=False)
-    for part in (parts.source, parts.domain_log, parts.dead, parts.store, parts.vault, parts.views, parts.tokens):
-        assert part is not None
+    parts.opened()
     console().print("everything is up to date")
 
 
@@ -549,23 +560,6 @@ def held_discard(account: AccountArg, hold: Hold, data: Data = None) -> None:
     console().print(f"{hold} is discarded: nothing was deleted")
 
 
-@app.command()
-def connections(account: AccountArg, data: Data = None, json: Json = False) -> None:
-    """The account's calendar connections and how they are.
-
-    Example: rendezvous connections 62515
-    """
-    found = msgspec.json.decode(installation(data).reading.connections(account))["connections"]
-    if json:
-        put({"connections": found})
-        return
-    for one in found:
-        why = f" ({one['reason']})" if one.get("reason") else ""
-        console().print(f"user {one['user']}  {one.get('provider')}  {one['state']}{why}  since {one.get('since')}", markup=False)
-    if not found:
-        console().print(f"no calendar was ever connected in account {account}")
-
-
 tokens = typer.Typer(help="Bearer tokens of the API: create, list, revoke.", no_args_is_help=True)
 app.add_typer(tokens, name="tokens")
 
@@ -651,6 +645,24 @@ def demo(
     from services.demo import demo as run
 
     run(data, serve_after, port, console())
+
+
+def _add_providers() -> None:
+    """The commands about providers, each in a module of its own."""
+    from services import cli_connections, cli_deliver, cli_ingest, cli_sandbox
+
+    def outside(parts: Installation) -> Outside:
+        from services.wiring_providers import Outside
+
+        return Outside(parts)
+
+    cli_ingest.add(app, lambda parts: outside(parts).ingesting())
+    cli_deliver.add(app, lambda parts: outside(parts).deliver(), lambda parts: outside(parts).deliveries)
+    cli_connections.add(app, lambda parts: outside(parts).connecting(), lambda parts: outside(parts).keeping())
+    cli_sandbox.add(app)
+
+
+_add_providers()
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 import structlog
@@ -23,11 +23,16 @@ import structlog
 from domain.errors import RendezvousError, Stop, TryAgain
 from domain.recurrence import moment
 from services import project, relay
+from services.monitor import Numbers
 from services.running import Stopping, settle_in
 
 if TYPE_CHECKING:
+    from projections.views import Views
+    from services.publish import Publisher
+    from services.roles import Work
     from services.serve import Server
     from services.wiring import Installation
+    from services.wiring_providers import Outside
 
 log = structlog.get_logger(__name__)
 
@@ -47,17 +52,30 @@ SWITCH_SECONDS = 0.001
 each of them may wait so long for the engine."""
 
 
-class Roles:
-    """The embedded roles of one installation, running in threads of this process. `clock` in ms."""
+class Ticked(Protocol):
+    """Whose clocks are ticked, and where that is told: an installation, or one of its stores."""
 
-    def __init__(self, parts: Installation, stopping: Stopping, clock: Callable[[], int]) -> None:
-        self._parts, self._stopping, self._clock = parts, stopping, clock
+    @property
+    def views(self) -> Views:
+        """The accounts' clocks."""
+
+    @property
+    def publisher(self) -> Publisher:
+        """The door."""
+
+
+class Roles:
+    """The embedded roles of one installation, running in threads of this process. `clock` in ms. With `outside`, those that read and
+    write at providers as well."""
+
+    def __init__(self, parts: Installation, stopping: Stopping, clock: Callable[[], int], outside: Outside | None = None) -> None:
+        self._parts, self._stopping, self._clock, self._outside = parts, stopping, clock, outside
         self.failure: RendezvousError | None = None
         """What ended a role."""
-        self._threads = [
-            threading.Thread(target=self._guarded, args=(loop,), name=name, daemon=True)
-            for name, loop in (("engine", self._run), ("clock", self._tick))
-        ]
+        loops = {"engine": self._run, "clock": self._tick}
+        if outside is not None:
+            loops |= {"ingest": self._ingest, "deliver": self._deliver}
+        self._threads = [threading.Thread(target=self._guarded, args=(loop,), name=name, daemon=True) for name, loop in loops.items()]
 
     def start(self) -> None:
         """Start them."""
@@ -88,6 +106,28 @@ class Roles:
                 self._stopping.wait(PAUSE)
             else:
                 parts.source.wait(parts.store.place("0"), PAUSE)
+
+    def _ingest(self) -> None:
+        assert self._outside is not None
+        self._outside.connecting().restore()
+        work = self._outside.ingesting()
+        self._worked(work)
+        work.close()
+
+    def _deliver(self) -> None:
+        assert self._outside is not None
+        self._worked(self._outside.delivering(Numbers("deliver")))
+
+    def _worked(self, work: Work) -> None:
+        while not self._stopping.asked:
+            try:
+                moved = work.step()
+            except TryAgain as error:
+                log.warning("again", role=threading.current_thread().name, error=str(error))
+                self._stopping.wait(PAUSE)
+                continue
+            if not moved:
+                work.wait()
 
     def _tick(self) -> None:
         while not self._stopping.asked:
@@ -135,7 +175,7 @@ class Engine:
             return False
 
 
-def tick(parts: Installation, now: int) -> None:
+def tick(parts: Ticked, now: int) -> None:
     """Tick the clock of every account that has not ticked today (UTC), through the log like everything else, so that a replay ticks
     the same. Ticking again changes nothing: it is the same source event."""
     at = now // DAY * DAY
@@ -161,14 +201,15 @@ def _ticked(account: str, at: int) -> bytes:
     )
 
 
-def up(parts: Installation, host: str, port: int) -> None:
-    """Run until asked to stop. Raises `RendezvousError` if a role or the API failed, `OSError` if the address cannot be had."""
+def up(parts: Installation, host: str, port: int, outside: Outside | None = None) -> None:
+    """Run until asked to stop, with `outside` connected to providers. Raises `RendezvousError` if a role or the API failed, `OSError` if
+    the address cannot be had."""
     from services.serve import Server
     from services.wiring import now
 
     with Stopping() as stopping:
-        roles = Roles(parts, stopping, now)
-        server = Server(parts, host, port)
+        roles = Roles(parts, stopping, now, outside)
+        server = Server(parts, host, port, outside)
         settle_in()
         sys.setswitchinterval(SWITCH_SECONDS)
         roles.start()

@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from adapters.hubspot.source import Owners
     from services.access import FreshAccess
     from services.connecting import Connecting
-    from services.deliver import Deliver
-    from services.ingest import Ingest, Reader
+    from services.deliver import Deliver, Delivering
+    from services.ingest import Ingest, Ingesting, Reader
+    from services.monitor import Numbers
     from services.push import Push
     from services.watching import Hook, Watching
 
@@ -60,6 +61,8 @@ class Outside:
 
     def __init__(self, parts: Installation) -> None:
         self.parts, self.settings = parts, parts.settings
+        if not parts.on_postgres:
+            self.settings.store_folder().mkdir(parents=True, exist_ok=True)
         self._file = self.settings.store_folder() / FILE
 
     # --- what is remembered
@@ -113,7 +116,7 @@ class Outside:
             from adapters.postgres.inbox import PostgresInbox
 
             return PostgresInbox(self._first.checked, self.envelope)
-        return SqliteInbox(self._file, self.envelope)
+        return SqliteInbox(self.settings.store_folder() / "inbox.sqlite", self.envelope)
 
     @cached_property
     def once(self) -> Once:
@@ -325,6 +328,23 @@ class Outside:
             "hubspot": HubSpotWriter(self._hubspot, self._paths),
         }
         return Deliver(self.deliveries, writers, self.parts.vault, self.parts.publisher, now)
+
+    def ingesting(self) -> Ingesting:
+        """The same as a role's work, with the upkeep of channels beside it."""
+        from services.ingest import Ingesting
+
+        return Ingesting(self.ingest(), also=self.watching().step)
+
+    def delivering(self, numbers: Numbers) -> Delivering:
+        """The same as a role's work."""
+        from services.deliver import Delivering
+
+        return Delivering(self.deliver(), numbers)
+
+    @property
+    def is_set_up(self) -> bool:
+        """Is our app known at any provider?"""
+        return any(self.settings.app_of(provider) is not None for provider in PROVIDERS)
 
     def close(self) -> None:
         """Close what was opened."""

@@ -58,6 +58,8 @@ class Days:
         """Calendar meetings of Ana's own: id to title."""
         self.gone: set[str] = set()
         """Titles that were deleted in the CRM, and not restored."""
+        self.seen: set[str] = set()
+        """Titles that stood in the calendar when everything was at rest: what is made and called off in between, nobody ever saw."""
         self.number = 0
 
     def step(self) -> None:
@@ -79,6 +81,7 @@ class Days:
         self.chance.choice(acts)()
         if self.chance.random() < 0.4:
             self.live.settle()
+            self.seen |= {e["summary"].partition(",")[0] for e in self._events() if e["status"] != "cancelled"}
 
     def _when(self) -> tuple[datetime, datetime]:
         start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=self.chance.randint(1, 20), hours=self.number)
@@ -160,13 +163,18 @@ class Days:
     def timeline(self) -> list[tuple[str, str, str]]:
         """Title, start, status of what Bo's timeline shows."""
         hits = self.live.parts.views.entries(ACCOUNT, self.bo, Page(limit=1000))
-        return sorted(_compared(e["title"], e["start"], e["status"]) for e in (msgspec.json.decode(hit.body) for hit in hits))
+        entries = [msgspec.json.decode(hit.body) for hit in hits]
+        shown = [_compared(e["title"], e["start"], e["status"]) for e in entries]
+        return sorted(one for one in shown if one[2] != "cancelled" or one[0] in self.seen)
 
     def expected(self) -> list[tuple[str, str, str]]:
         """The same, by what the calendar holds: everything with Bo that was not deleted in the CRM."""
         shown = []
         for e in self._events():
-            if e["summary"].partition(",")[0] not in self.gone and any(a["email"] == BO for a in e.get("attendees", [])):
+            name = e["summary"].partition(",")[0]
+            if name in self.gone or (e["status"] == "cancelled" and name not in self.seen):
+                continue
+            if any(a["email"] == BO for a in e.get("attendees", [])):
                 start = datetime.fromisoformat(e["start"]["dateTime"]).astimezone(UTC)
                 shown.append(_compared(e["summary"], start.isoformat().replace("+00:00", "Z"), e["status"]))
         return sorted(shown)

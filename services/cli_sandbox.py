@@ -1,0 +1,103 @@
+"""`rendezvous sandbox`: made-up providers on this machine, and `rendezvous up --sandbox`, an installation connected to them.
+
+What must stay true: everything listens on loopback; what stands in a sandbox is gone when it ends.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from domain.outside import Link
+
+if TYPE_CHECKING:
+    # Loaded where they are used: `rendezvous --help` need not wait for them.
+    from services.live import Town
+
+ACCOUNT, ANA, BEN, BO = "62515", "ana@acme.example", "ben@acme.example", "bo@client.example"
+USER = "501"
+"""Ana's CRM user id: the first in a portal."""
+HTTP, HTTPS = 8400, 8443
+
+Port = Annotated[int, typer.Option("--port", help="Port of the simulators; 0: any free one.")]
+SecurePort = Annotated[int, typer.Option("--https-port", help="The same with TLS, which some clients insist on; 0: any free one.")]
+Seed = Annotated[int, typer.Option("--seed", help="What chance begins with: the same gives the same ids.")]
+Empty = Annotated[bool, typer.Option("--empty", help="With nobody in it.")]
+
+
+def add(app: typer.Typer) -> None:
+    """The command."""
+
+    @app.command()
+    def sandbox(port: Port = HTTP, https_port: SecurePort = HTTPS, seed: Seed = 0, empty: Empty = False) -> None:
+        """Made-up providers on this machine: Google Calendar, Microsoft Graph and HubSpot, over real HTTP.
+
+        Act in them on the page that is printed, or over /sandbox/...; any of their client libraries can be pointed at them.
+
+        Example: rendezvous sandbox --port 8400
+        """
+        from services.live import Town
+        from services.running import Stopping
+
+        town = Town(seed, port, https_port)
+        with closing(town.sandbox):
+            town.sandbox.start()
+            if not empty:
+                people(town)
+            _say(f"the sandbox is at {town.sandbox.url}/sandbox/ and {town.sandbox.https_url} (stop with Ctrl-C)")
+            _say(f"certificate of the latter: {town.sandbox.certificate}")
+            _say("an installation is pointed at it by:")
+            for name, value in town.settings().items():
+                _say(f"  export RENDEZVOUS_{name.upper()}={value}")
+            with Stopping() as stopping:
+                while not stopping.wait(0.5):
+                    pass
+
+
+def people(town: Town) -> None:
+    """A portal with two who work there and a contact, and their calendars."""
+    town.hubspot.portal(int(ACCOUNT), "Acme")
+    for address, first, last in ((ANA, "Ana", "Ruiz"), (BEN, "Ben", "Kaya")):
+        town.hubspot.user(address, first, last)
+        town.google.user(address, f"{first} {last}", "Europe/Paris")
+        town.office365.user(address, f"{first} {last}")
+    town.hubspot.contact(BO, "Bo", "Lindqvist")
+    town.google.user(BO, "Bo Lindqvist", "Europe/Stockholm")
+
+
+def up_with_sandbox(data: Path | None, host: str | None, port: int | None) -> None:
+    """`rendezvous up` with a sandbox in the same process, which sends its webhooks here."""
+    from services.live import Town
+    from services.settings import Settings
+    from services.up import up
+    from services.wiring import Installation
+    from services.wiring_providers import Outside
+
+    town = Town()
+    with closing(town.sandbox):
+        town.sandbox.start()
+        people(town)
+        told: dict[str, Any] = {} if data is None else {"data": data}
+        usual = Settings(**told)
+        where = f"http://{host or usual.host}:{usual.port if port is None else port}"
+        parts = Installation(Settings(**told, **town.settings(public_url=where)))
+        outside = Outside(parts)
+        town.hubspot.subscribe(f"{where}/v1/hooks/hubspot")
+        _say(f"act as a salesperson, a guest or an admin: {town.sandbox.url}/sandbox/")
+        _say("connect in a browser, as Ana; each link opens once:")
+        for link in (Link(ACCOUNT, "hubspot"), Link(ACCOUNT, "google", USER), Link(ACCOUNT, "office365", USER)):
+            _say(f"  {link.provider:<10} {outside.connecting().hand_over(link).url}")
+        _say("then ask, for instance:")
+        _say(f"  rendezvous timeline {ACCOUNT} {BO}" + ("" if data is None else f" --data {data}"))
+        try:
+            up(parts, host or usual.host, usual.port if port is None else port, outside)
+        finally:
+            outside.close()
+            parts.close()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
