@@ -86,6 +86,17 @@ def link(text: object) -> str | None:
     return cleaned.strip() if cleaned and _LINK.fullmatch(cleaned.strip()) else None
 
 
+def parted(place: str | None) -> tuple[str | None, str | None]:
+    """A place, and the conference's link that a writer has put behind it for want of a field of its own (`wanted.place`).
+
+    >>> parted("Room 4; https://meet.example/a"), parted("https://meet.example/a"), parted("Room 4; by the stairs")
+    (('Room 4', 'https://meet.example/a'), (None, 'https://meet.example/a'), ('Room 4; by the stairs', None))
+    """
+    before, _, last = (place or "").rpartition("; ")
+    found = link(last)
+    return (before or None, found) if found else (place, None)
+
+
 def instant(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds, as `2026-03-02T09:15:04.120Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -179,10 +179,19 @@ def _local_day(original: datetime | None) -> int | None:
 
 
 def compare(a: Revision, b: Revision) -> int:
-    """Below zero if `a` comes before `b` at the source, above zero if after, zero if the source gives them one place."""
-    if a.sequence is not None and b.sequence is not None and a.sequence != b.sequence:
-        return -1 if a.sequence < b.sequence else 1
+    """Below zero if `a` comes before `b` at the source, above zero if after, zero if the source gives them one place. What is restored
+    was deleted before, also within one instant, and may still tell the time at which it was last changed."""
+    if a.sequence is not None and b.sequence is not None:
+        left, right = _place(a), _place(b)
+        return (left > right) - (left < right)
+    if a.updated == b.updated:
+        return (a.state == "restored") - (b.state == "restored")
     return (a.updated > b.updated) - (a.updated < b.updated)
+
+
+def _place(r: Revision) -> tuple[str, bool, int]:
+    """The place of a revision with a sequence among such."""
+    return (r.sequence or "", r.state == "restored", r.updated)
 
 
 def joined(known: Sighting | None, seen: Sighting) -> tuple[Sighting, News]:
@@ -248,10 +257,10 @@ def _placed(revisions: tuple[Revision, ...], new: Revision) -> tuple[Revision, .
             place -= 1
         return (*revisions[:place], new, *revisions[place:])
     everything = (*revisions, new)
-    ordered = sorted([r for r in everything if r.sequence is not None], key=lambda r: (r.sequence or "", r.updated))
+    ordered = sorted([r for r in everything if r.sequence is not None], key=_place)
     for loose in sorted([r for r in everything if r.sequence is None], key=lambda r: r.updated):
         place = len(ordered)
-        while place and ordered[place - 1].updated > loose.updated:
+        while place and compare(ordered[place - 1], loose) > 0:
             place -= 1
         ordered.insert(place, loose)
     return tuple(ordered)

@@ -37,7 +37,7 @@ def catch_up(parts: Installation, show: bool = False) -> CaughtUp:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     settle_in()
-    sync, relay, project = parts.sync(), parts.relay(), parts.project()
+    stores = {shard.number: (shard.sync(), shard.relay(), shard.project()) for shard in parts.shards}
     counts: Counter[tuple[str, str]] = Counter()
     relayed = projected = 0
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,}"), TimeElapsedColumn())
@@ -47,16 +47,18 @@ def catch_up(parts: Installation, show: bool = False) -> CaughtUp:
         while busy:
             busy = False
             for partition in parts.source.partitions():
+                sync, _, _ = stores[parts.shard_of_partition(partition).number]
                 if (settled := sync.step(partition)) is not None:
                     counts.update(settled)
                     progress.update(tasks["decided"], completed=sum(counts.values()))
                     busy = True
-            while moved := relay.step():
-                relayed, busy = relayed + moved, True
-                progress.update(tasks["relayed"], completed=relayed)
-            while moved := project.step():
-                projected, busy = projected + moved, True
-                progress.update(tasks["projected"], completed=projected)
+            for _, relay, project in stores.values():
+                while moved := relay.step():
+                    relayed, busy = relayed + moved, True
+                    progress.update(tasks["relayed"], completed=relayed)
+                while moved := project.step():
+                    projected, busy = projected + moved, True
+                    progress.update(tasks["projected"], completed=projected)
     by_outcome: Counter[str] = Counter()
     for (_, outcome), count in counts.items():
         by_outcome[outcome] += count

@@ -637,6 +637,7 @@ def demo(
     ] = None,
     serve_after: Annotated[bool, typer.Option("--serve/--no-serve", help="Leave the API running at the end.")] = True,
     port: Annotated[int, typer.Option("--port", help="Port of the API; 0: any free one.")] = 8321,
+    live: Annotated[bool, typer.Option("--live/--no-live", help="Begin with a story told against made-up providers.")] = True,
 ) -> None:
     """A day in the life of an account: play it, print what happened by rule, a timeline, and why a meeting is missing.
 
@@ -644,7 +645,7 @@ def demo(
     """
     from services.demo import demo as run
 
-    run(data, serve_after, port, console())
+    run(data, serve_after, port, console(), live)
 
 
 def _add_providers() -> None:

@@ -57,12 +57,13 @@ Pair = tuple[Rule, Outcome]
 Counts = Counter[Pair]
 
 
-def demo(data: Path | None, serve_after: bool, port: int, say: Console) -> None:
+def demo(data: Path | None, serve_after: bool, port: int, say: Console, live: bool = True) -> None:
     """Play the demo in `data` (default: ./demo-data) and print what came of it; then serve the API until Ctrl-C, or where nobody
-    watches prove it with one request. Raises `BadInput` if the folder holds what no demo made, or a demo that is running."""
+    watches prove it with one request. `live`: first a story told against made-up providers. Raises `BadInput` if the folder holds what
+    no demo made, or a demo that is running."""
     _only_warnings()
     with claimed(data or FOLDER) as folder:
-        _Demo(folder, port, say).run(serve_after)
+        _Demo(folder, port, say).run(serve_after, live)
 
 
 class _Demo:
@@ -79,8 +80,10 @@ class _Demo:
         if not say.is_terminal:
             say.width = WIDTH
 
-    def run(self, serve_after: bool) -> None:
+    def run(self, serve_after: bool, live: bool) -> None:
         """Play, print, serve."""
+        if live:
+            self.live()
         began = time.perf_counter()
         self.introduce()
         events = demo_day.day(self.today)
@@ -118,6 +121,16 @@ class _Demo:
         return " ".join((program, *words, "--data", str(self.folder)))
 
     # --- the parts -----------------------------------------------------------------------------------------------------------
+
+    def live(self) -> None:
+        """A story of two calendars and a CRM, at providers that are made up and answer like the real ones."""
+        from services.demo_live import tell
+
+        self.put(Text.assemble(("Rendezvous", "bold"), "  live, against a made-up Google, Office 365 and HubSpot on this machine"))
+        calls = tell(self.folder / "live", lambda what: self.put(what))  # type: ignore[arg-type]  # whatever rich can show
+        self.put("")
+        self.put_in(f"It took {calls:,} calls over HTTP. To act in it yourself: rendezvous up --sandbox", style="dim")
+        self.put("")
 
     def introduce(self) -> None:
         """Whose weeks these are."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from services.wiring import Installation
+    from services.wiring import Installation, Shard
 
 
 class Check(Struct, frozen=True):
@@ -27,8 +27,16 @@ class Report(Struct, frozen=True):
 
 def examine(parts: Installation) -> Report:
     """Files, positions and lag, dead letters. Changes nothing."""
-    checks = [_where(parts), _decided(parts), _relayed(parts), _projected(parts), _dead(parts), *_sound(parts)]
+    relayed, projected = [[look(shard) for shard in parts.shards] for look in (_relayed, _projected)]
+    checks = [_where(parts), _decided(parts), *_numbered(relayed), *_numbered(projected), _dead(parts), *_sound(parts)]
     return Report(all(c.ok for c in checks), checks)
+
+
+def _numbered(checks: list[Check]) -> list[Check]:
+    """Of several stores each check says which one it is of."""
+    if len(checks) == 1:
+        return checks
+    return [Check(f"{check.name}, store {number}", check.ok, check.says) for number, check in enumerate(checks, 1)]
 
 
 def _where(parts: Installation) -> Check:
@@ -41,16 +49,16 @@ def _where(parts: Installation) -> Check:
 
 
 def _decided(parts: Installation) -> Check:
-    lag = sum(parts.source.end(p) - parts.store.place(p) for p in parts.source.partitions())
+    lag = sum(parts.source.end(p) - parts.shard_of_partition(p).store.place(p) for p in parts.source.partitions())
     return Check("source log", lag == 0, "every source event is decided" if lag == 0 else f"{lag:,} source events wait: run `sync` or `up`")
 
 
-def _relayed(parts: Installation) -> Check:
+def _relayed(parts: Shard) -> Check:
     lag = parts.store.end() - parts.domain_log.last_id()
     return Check("domain log", lag == 0, "every domain event is published" if lag == 0 else f"{lag:,} wait: run `relay` or `up`")
 
 
-def _projected(parts: Installation) -> Check:
+def _projected(parts: Shard) -> Check:
     lag = parts.domain_log.end() - parts.views.position()
     counts = ", ".join(f"{count:,} {name}" for name, count in parts.views.counts().items())
     return Check("read models", lag == 0, counts if lag == 0 else f"{lag:,} domain events wait: run `project` or `up`")

@@ -19,7 +19,7 @@ from domain.recurrence import moment
 from services.desk import Desk
 
 if TYPE_CHECKING:
-    from services.wiring import Installation
+    from services.wiring import Installation, Shard
 
 TRIES = 5
 
@@ -37,9 +37,10 @@ class Hold(Struct, frozen=True):
 
 def holds(parts: Installation, account: str) -> list[Hold]:
     """What is held in an account, oldest first."""
-    desk = _desk(parts, account)
+    shard = parts.shard_of(account)
+    desk = _desk(shard, account)
     found = []
-    for row in parts.views.connections(account):
+    for row in shard.views.connections(account):
         for event in desk.connection(row.user).held.values():
             since = moment(event.at).isoformat().replace("+00:00", "Z")
             found.append(Hold(event.hold, event.user, event.provider, len(event.sightings), event.known, since))
@@ -59,9 +60,10 @@ def discard(parts: Installation, account: str, hold: str) -> None:
 def _settle(parts: Installation, account: str, hold: str, happen: bool) -> int:
     from services.wiring import now
 
+    shard = parts.shard_of(account)
     for _ in range(TRIES):
-        desk = _desk(parts, account)
-        event = _found(parts, desk, account, hold)
+        desk = _desk(shard, account)
+        event = _found(shard, desk, account, hold)
         cause = Cause(f"operator:{hold}", event.at, now())
         kind = DeletionsReleased if happen else DeletionsDiscarded
         desk.record_connection(event.user, kind(account=account, at=event.at, recorded_at=cause.recorded_at, cause=cause.event, hold=hold))
@@ -88,13 +90,13 @@ def _delete(desk: Desk, named: str, hold: str, cause: Cause) -> bool:
     return bool(learned.event.changed)
 
 
-def _desk(parts: Installation, account: str) -> Desk:
+def _desk(parts: Shard, account: str) -> Desk:
     desk = Desk(parts.store, parts.vault)
     desk.sit(account)
     return desk
 
 
-def _found(parts: Installation, desk: Desk, account: str, hold: str) -> DeletionsHeld:
+def _found(parts: Shard, desk: Desk, account: str, hold: str) -> DeletionsHeld:
     for row in parts.views.connections(account):
         event = desk.connection(row.user).held.get(hold)
         if event is not None:

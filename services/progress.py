@@ -28,14 +28,26 @@ def only_partition(_: str) -> str:
     return "0"
 
 
+def every_partition(_: str) -> bool:
+    """One store has them all."""
+    return True
+
+
 class Progress:
-    """Looks at the logs, the store and the read models of one installation; changes nothing."""
+    """Looks at the logs, one store and its read models; changes nothing. `has` says which partitions of the source log are decided
+    into this store."""
 
     def __init__(
-        self, source: SourceLog, store: Store, domain: DomainLog, views: Views, partition_of: Callable[[str], str] = only_partition
+        self,
+        source: SourceLog,
+        store: Store,
+        domain: DomainLog,
+        views: Views,
+        partition_of: Callable[[str], str] = only_partition,
+        has: Callable[[str], bool] = every_partition,
     ) -> None:
         self._source, self._store, self._domain, self._views = source, store, domain, views
-        self._partition_of = partition_of
+        self._partition_of, self._has = partition_of, has
 
     def standing(self, account: str) -> Standing:
         """How far this account has come."""
@@ -44,7 +56,7 @@ class Progress:
 
     def lag(self) -> int:
         """Source events not decided and domain events not folded, of all accounts this process may read."""
-        undecided = sum(self._source.end(p) - self._store.place(p) for p in self._source.partitions())
+        undecided = sum(self._source.end(p) - self._store.place(p) for p in self._source.partitions() if self._has(p))
         return undecided + self._waiting()
 
     def _waiting(self) -> int:

@@ -18,6 +18,7 @@ from domain.ports import NewRecord, SourceLog, Vault
 from domain.sighting import digest
 from domain.source_events import MAX_BYTES, PrivateMeetingData, Problem, SourceEvent, read
 from services.sealing import as_told, encode, keep_all
+from services.tracing import followed
 
 MOST_ECHOED = 1024
 """Characters of an unreadable event's id and source that its receipt repeats: as many as either may have."""
@@ -42,10 +43,11 @@ class Told(NamedTuple):
 
 
 class Publisher:
-    """Takes source events into a log. Usable by any number of threads, as far as the log and the vault are."""
+    """Takes source events into a log. Usable by any number of threads, as far as the log and the vault are. `store` says the number of
+    the store that an account's people are sealed by: one that is away refuses all that is accepted together with its own."""
 
-    def __init__(self, source: SourceLog, vault: Vault, clock: Callable[[], int]) -> None:
-        self._source, self._vault, self._clock = source, vault, clock
+    def __init__(self, source: SourceLog, vault: Vault, clock: Callable[[], int], store: Callable[[str], int] = lambda _: 0) -> None:
+        self._source, self._vault, self._clock, self.store = source, vault, clock, store
 
     def accept(self, raws: Sequence[bytes], account: str | None = None, dry_run: bool = False, ours: bool = False) -> list[Receipt]:
         """A receipt for each of these structured CloudEvents, in order. With `account`, events of any other are rejected.
@@ -80,6 +82,7 @@ class Publisher:
             place = next(appended)
             outcome: Literal["accepted", "duplicate"] = "duplicate" if place.duplicate else "accepted"
             receipts.append(Receipt(id=event.id, source=event.source, outcome=outcome, position=place.position))
+            followed(outcome, event.account, event.id, kind=event.kind, partition=place.partition, position=place.position)
         return receipts
 
 

@@ -225,9 +225,13 @@ class Reading:
         found = [msgspec.json.decode(row.body) for row in self._views.connections(account)]
         return _encode({"connections": [{k: v for k, v in one.items() if k != "facts"} for one in found]})
 
-    def position(self) -> int:
-        """The reader's position."""
+    def position(self, account: str) -> int:
+        """The reader's position. Each store has its own: it says nothing of accounts that are in another (see `store`)."""
         return self._views.position()
+
+    def store(self, account: str) -> int:
+        """The number of the store that holds an account."""
+        return 0
 
     # --- changes -------------------------------------------------------------------------------------------------------------
 

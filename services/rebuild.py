@@ -15,7 +15,7 @@ from projections.views import OutOfDate, Rebuildable, Views
 
 if TYPE_CHECKING:
     from services.project import Project
-    from services.wiring import Installation
+    from services.wiring import Installation, Shard
 
 
 class Rebuilt(Struct, frozen=True):
@@ -30,7 +30,26 @@ class Rebuilt(Struct, frozen=True):
 
 
 def rebuild(parts: Installation, switch: bool = True, show: bool = False) -> Rebuilt:
-    """Fold the domain log from its beginning into new read models. With `switch` they become the live ones."""
+    """Fold the domain log from its beginning into new read models. With `switch` they become the live ones. Of several stores one
+    after the other, each in a step of its own."""
+    if len(parts.shards) == 1:
+        return _rebuild(parts.shards[0], switch, show)
+    return _added_up([_rebuild(shard, switch, show) for shard in parts.shards])
+
+
+def _added_up(each: list[Rebuilt]) -> Rebuilt:
+    """What was said of each store, as one."""
+    return Rebuilt(
+        sum(one.events for one in each),
+        sum(one.rows for one in each),
+        all(one.equal for one in each),
+        all(one.switched for one in each),
+        [f"store {number}: {said}" for number, one in enumerate(each, 1) for said in one.different],
+        "; ".join(f"store {number}: {one.sentence}" for number, one in enumerate(each, 1)),
+    )
+
+
+def _rebuild(parts: Shard, switch: bool, show: bool) -> Rebuilt:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -60,7 +79,7 @@ def rebuild(parts: Installation, switch: bool = True, show: bool = False) -> Reb
     return Rebuilt(events, rows, not different, switch, different, sentence)
 
 
-def _live(parts: Installation) -> Project | None:
+def _live(parts: Shard) -> Project | None:
     """What folds into the live read models; None if they are of another version of this program."""
     try:
         parts.views.position()
@@ -69,7 +88,7 @@ def _live(parts: Installation) -> Project | None:
     return parts.project(parts.views)
 
 
-def _anew(parts: Installation, beside: Rebuildable, events: int, switch: bool) -> Rebuilt:
+def _anew(parts: Shard, beside: Rebuildable, events: int, switch: bool) -> Rebuilt:
     """The end of a rebuild that has nothing to compare with."""
     rows = sum(1 for _ in beside.rows())
     _end(parts, beside, switch)
@@ -77,7 +96,7 @@ def _anew(parts: Installation, beside: Rebuildable, events: int, switch: bool) -
     return Rebuilt(events, rows, True, switch, [], sentence)
 
 
-def _end(parts: Installation, beside: Rebuildable, switch: bool) -> None:
+def _end(parts: Shard, beside: Rebuildable, switch: bool) -> None:
     if switch:
         parts.views.become(beside)
     else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from domain.errors import PositionLost
 from domain.ports import DomainLog, DomainRecord, Store
 from services.tracing import followed_records
 
@@ -32,7 +33,7 @@ class Relay:
     def step(self) -> int:
         """Relay the next batch. Returns how many events; 0 if there was none."""
         if self._after is None:
-            self._after = self._log.last_id()
+            self._after = self._begin()
         found = self._store.notifications(self._after, self._batch)
         if not found:
             return 0
@@ -41,6 +42,14 @@ class Relay:
         self._after = found[-1][0]
         followed_records("relayed", records)
         return len(found)
+
+    def _begin(self) -> int:
+        """Where the log ends. A store that ends before that has lost what it had committed: what it records next would have the numbers
+        of what is in the log already, and never get there."""
+        last = self._log.last_id()
+        if self._store.end() < last:
+            raise PositionLost(f"the domain log holds {last} events, the store {self._store.end()}: it lost some, or is another log's")
+        return last
 
 
 def _account(body: bytes) -> str:

@@ -4,8 +4,9 @@ What must stay true: being asked to stop, a role finishes its batch, commits it 
 restarts, a database that is busy, another process that was first) is waited for and tried again, and nothing is lost or doubled by
 that; what does not pass ends the process, for a supervisor to start it again and a person to read why.
 
-`sync` shares the partitions of the source log through a consumer group. Of `relay` and of `project` one works and the others stand
-by, through a lock that the store takes back from whoever is gone.
+`sync` shares the partitions of the source log through a consumer group. Of `relay` and of `project` one works for a store and the
+others stand by, through a lock that the store takes back from whoever is gone. Of several stores each process takes its share
+(services/sharing.py), and one that is away holds up nobody who works for another.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from services.running import Stopping, settle_in
 from services.up import CLOCK_LOOKS, tick
 
 if TYPE_CHECKING:
-    from services.wiring import Installation
+    from services.sync import Sync
+    from services.wiring import Installation, Shard
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +52,38 @@ class Lock(Protocol):
     def still(self) -> bool:
         """Is it ours, still?"""
 
+    def release(self) -> None:
+        """Let others have it."""
+
+
+class Asking(Protocol):
+    """Whether somebody asked us to stop: see services.running.Stopping."""
+
+    @property
+    def asked(self) -> bool:
+        """Has somebody?"""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until somebody does, at most so long; True if so."""
+
+
+class Told(Protocol):
+    """Whom a role tells how it is: see services.monitor.Numbers."""
+
+    role: str
+
+    def watch(self, lag: Callable[[], dict[str, int]], stalls: Callable[[], int] = int) -> None:
+        """It has begun; from now on these tell how much waits."""
+
+    def moved(self, events: int, seconds: float) -> None:
+        """A batch was done."""
+
+    def refused(self, kind: str) -> None:
+        """A step has to be tried again."""
+
+    def standby(self) -> None:
+        """Another process does the work."""
+
 
 class Work(Protocol):
     """What a role does over and over."""
@@ -64,44 +98,107 @@ class Work(Protocol):
         """Events that wait, by partition."""
 
 
+class Rests:
+    """Stores that refused and are left alone for a while, longer each time, so that those that answer need not wait for them."""
+
+    def __init__(self) -> None:
+        self._until: dict[int, float] = {}
+        self._pauses: dict[int, float] = {}
+
+    def rests(self, store: int) -> bool:
+        """Is it left alone now?"""
+        return time.monotonic() < self._until.get(store, 0.0)
+
+    def refused(self, store: int) -> None:
+        """Leave it alone for twice as long as the last time."""
+        pause = self._pauses[store] = min(self._pauses.get(store, FIRST_TRY / 2) * 2, LAST_TRY)
+        self._until[store] = time.monotonic() + pause
+
+    def answered(self, store: int) -> None:
+        """It is well again."""
+        self._pauses.pop(store, None)
+        self._until.pop(store, None)
+
+    def any(self) -> bool:
+        """Has one refused and not answered since?"""
+        return bool(self._until)
+
+
 class Deciding:
-    """sync: decides the partitions that are ours at the moment."""
+    """sync: decides the partitions that are ours at the moment, each into its store. With `until_idle`, a store that is away is
+    waited for; else the others go on."""
 
     name = "sync"
 
-    def __init__(self, parts: Installation, numbers: Numbers) -> None:
-        self._source, self._store, self._sync, self._numbers = parts.source, parts.store, parts.sync(), numbers
+    def __init__(self, parts: Installation, numbers: Numbers, until_idle: bool = False) -> None:
+        self._source, self._shard_of, self._numbers, self._until_idle = parts.source, parts.shard_of_partition, numbers, until_idle
+        self._alone = len(parts.shards) == 1
+        self._syncs: dict[int, Sync] = {}
+        self._rests = Rests()
 
     def step(self) -> int:
         """A batch of each partition."""
-        moved = 0
+        moved, refusal = 0, None
         for partition in self._source.partitions():
-            counts = self._sync.step(partition)
-            if counts is not None:
-                self._numbers.decided(counts)
-                moved += sum(counts.values())
+            store = self._shard_of(partition).number
+            if self._rests.rests(store) and not self._until_idle:
+                continue
+            try:
+                moved += self._decided(partition)
+                self._rests.answered(store)
+            except TryAgain as error:
+                if self._alone:
+                    raise
+                refusal = error
+                self._refused(store, error)
+        if refusal is not None and self._until_idle and not moved:
+            raise refusal
         return moved
+
+    def _decided(self, partition: str) -> int:
+        shard = self._shard_of(partition)
+        if shard.number not in self._syncs:
+            self._syncs[shard.number] = shard.sync()
+        counts = self._syncs[shard.number].step(partition)
+        if counts is None:
+            return 0
+        self._numbers.decided(counts)
+        return sum(counts.values())
+
+    def _refused(self, store: int, error: TryAgain) -> None:
+        self._numbers.refused(type(error).__name__)
+        log.warning("again", role=self.name, store=store + 1, error=str(error))
+        self._rests.refused(store)
+        if isinstance(error, Conflict):
+            del self._syncs[store]  # where we were may be wrong now
 
     def wait(self) -> None:
         """See `Work`."""
-        partitions = self._source.partitions()
-        if partitions:
-            self._source.wait(self._store.place(partitions[0]), PAUSE)
-        else:
-            time.sleep(PAUSE / 4)  # the group has given us none, or none yet
+        awake = [p for p in self._source.partitions() if not self._rests.rests(self._shard_of(p).number)]
+        if not awake:
+            time.sleep(PAUSE / 4)  # the group has given us none, or none yet, or all of them wait for their stores
+            return
+        if self._rests.any():
+            time.sleep(FIRST_TRY)  # what is there for a store that is away would let us wait for nothing
+        self._source.wait(self._shard_of(awake[0]).store.place(awake[0]), PAUSE)
 
     def lag(self) -> dict[str, int]:
-        """See `Work`."""
-        return {p: max(self._source.end(p) - self._store.place(p), 0) for p in self._source.partitions()}
+        """See `Work`. What cannot be asked at the moment is left out, if there are several stores."""
+        found: dict[str, int] = {}
+        for partition in self._source.partitions():
+            store = self._shard_of(partition)
+            if self._alone or not self._rests.rests(store.number):
+                found[partition] = max(self._source.end(partition) - store.store.place(partition), 0)
+        return found
 
 
 class Relaying:
-    """relay: puts on the domain log what was recorded. Begun anew whenever the lock was taken: where the log ends is asked then."""
+    """relay: puts on the domain log what a store recorded. Begun anew whenever the lock was taken: where the log ends is asked then."""
 
     name = "relay"
 
-    def __init__(self, parts: Installation) -> None:
-        self._store, self._log, self._relay = parts.store, parts.domain_log, parts.relay()
+    def __init__(self, shard: Shard) -> None:
+        self._store, self._log, self._relay, self._number = shard.store, shard.domain_log, shard.relay(), shard.number
 
     def step(self) -> int:
         """See `Work`."""
@@ -113,24 +210,24 @@ class Relaying:
 
     def lag(self) -> dict[str, int]:
         """See `Work`."""
-        return {"0": max(self._store.end() - self._log.last_id(), 0)}
+        return {str(self._number): max(self._store.end() - self._log.last_id(), 0)}
 
 
 class Folding:
-    """project: folds the domain log into the read models. With `clock`, ticks the clocks of accounts once a day."""
+    """project: folds a store's part of the domain log into its read models. With `clock`, ticks the clocks of accounts once a day."""
 
     name = "project"
 
-    def __init__(self, parts: Installation, clock: Callable[[], int] | None) -> None:
-        self._parts, self._clock = parts, clock
-        self._log, self._views, self._project = parts.domain_log, parts.views, parts.project()
+    def __init__(self, shard: Shard, clock: Callable[[], int] | None) -> None:
+        self._shard, self._clock = shard, clock
+        self._log, self._views, self._project = shard.domain_log, shard.views, shard.project()
         self._looked = -CLOCK_LOOKS
 
     def step(self) -> int:
         """See `Work`."""
         if self._clock is not None and time.monotonic() - self._looked > CLOCK_LOOKS:
             self._looked = time.monotonic()
-            tick(self._parts, self._clock())
+            tick(self._shard, self._clock())
         return self._project.step()
 
     def wait(self) -> None:
@@ -139,17 +236,17 @@ class Folding:
 
     def lag(self) -> dict[str, int]:
         """See `Work`."""
-        return {"0": max(self._log.end() - self._views.position(), 0)}
+        return {str(self._shard.number): max(self._log.end() - self._views.position(), 0)}
 
 
 class Role:
     """A process's work, done until somebody asks to stop. With `until_idle`, until there is nothing to do."""
 
-    def __init__(self, begin: Callable[[], Work], until_idle: bool, numbers: Numbers, stalls: Callable[[], int] = int) -> None:
+    def __init__(self, begin: Callable[[], Work], until_idle: bool, numbers: Told, stalls: Callable[[], int] = int) -> None:
         self._name, self._begin, self._until_idle, self._numbers, self._stalls = numbers.role, begin, until_idle, numbers, stalls
         self._work: Work | None = None
 
-    def run(self, stopping: Stopping) -> None:
+    def run(self, stopping: Asking) -> None:
         """Work. Raises what does not pass by itself."""
         pause, refused_since = FIRST_TRY, None
         while not stopping.asked:
@@ -209,7 +306,7 @@ def run(name: str, parts: Installation, begin: Begin, until_idle: bool, lock: Ab
         parts.close()
 
 
-def _while_held(role: Role, numbers: Numbers, stopping: Stopping, held: Lock) -> None:
+def _while_held(role: Role, numbers: Told, stopping: Asking, held: Lock) -> None:
     """Stand by until the lock is ours, then work."""
     while not stopping.asked:
         try:
@@ -239,14 +336,31 @@ class _Held:
         return self._work.step()
 
 
+def run_each(name: str, parts: Installation, begin: Callable[[Shard, Told], Work], until_idle: bool) -> None:
+    """A role that one process does for a store: for the only one, or in this process's share of them."""
+    if len(parts.shards) == 1:
+        [shard] = parts.shards
+        run(name, parts, lambda numbers: begin(shard, numbers), until_idle, shard.only_one(name))
+        return
+    from services.sharing import Sharing
+
+    numbers = Numbers(name)
+    settle_in()
+    try:
+        with Stopping() as stopping, Monitor(parts.settings.monitor, parts.settings.host, numbers, parts.settings.max_lag):
+            Sharing(parts, numbers, begin, until_idle).run(stopping)
+    finally:
+        parts.close()
+
+
 def sync(parts: Installation, until_idle: bool) -> None:
     """Decide what the source log says."""
-    run("sync", parts, lambda numbers: Deciding(parts, numbers), until_idle)
+    run("sync", parts, lambda numbers: Deciding(parts, numbers, until_idle), until_idle)
 
 
 def relay(parts: Installation, until_idle: bool) -> None:
     """Put recorded domain events on the domain log."""
-    run("relay", parts, lambda _: Relaying(parts), until_idle, parts.only_one("relay"))
+    run_each("relay", parts, lambda shard, _: Relaying(shard), until_idle)
 
 
 def project(parts: Installation, until_idle: bool) -> None:
@@ -254,4 +368,4 @@ def project(parts: Installation, until_idle: bool) -> None:
     from services.wiring import now
 
     # Who is to end when nothing is left to do adds nothing to do.
-    run("project", parts, lambda _: Folding(parts, None if until_idle else now), until_idle, parts.only_one("project"))
+    run_each("project", parts, lambda shard, _: Folding(shard, None if until_idle else now), until_idle)

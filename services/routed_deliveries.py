@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from heapq import merge
 from itertools import islice
 
+from domain.errors import TryAgain
 from domain.outside import Deliveries, Delivery, Request
 
 
@@ -29,8 +30,12 @@ class RoutedDeliveries:
         found: list[Delivery] = []
         for store in (*self._each[self._first :], *self._each[: self._first]):
             if len(found) < limit:
-                found += store.claim(now, lease_ms, limit - len(found))
-        return found
+                try:
+                    found += store.claim(now, lease_ms, limit - len(found))
+                except TryAgain:
+                    if not found:
+                        raise
+        return found  # what was claimed is carried out, whichever store is busy
 
     def keep(self, delivery: Delivery) -> None:
         """See the port."""

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from domain.errors import BadInput
+
+_DATABASES = {"postgresql": "postgresql", "postgres": "postgresql"}
+_STORES = {"sqlite": "sqlite"} | _DATABASES
+
+
+class DatabaseAt(NamedTuple):
+    """A schema in a PostgreSQL database. The DSN may hold a password."""
+
+    dsn: str
+    schema: str
 
 
 class Settings(BaseSettings):
@@ -20,7 +33,12 @@ class Settings(BaseSettings):
         default=None, description="where the logs are: sqlite:///FILE or kafka://HOST:PORT[,HOST:PORT]; default: in the data folder"
     )
     store: SecretStr | None = Field(
-        default=None, description="where events and read models are: sqlite:///FOLDER or postgresql://...; default: the data folder"
+        default=None,
+        description="where events and read models are: sqlite:///FOLDER or postgresql://...[?schema=NAME], several by blanks: a shard "
+        "each, in this order; default: the data folder",
+    )
+    store_read: SecretStr | None = Field(
+        default=None, description="what `serve` reads timelines from: a standby for each store, in the same order; default: the stores"
     )
     store_schema: str = Field(default="rendezvous", description="PostgreSQL schema, so that installations can share a database")
     host: str = Field(default="127.0.0.1", description="address the API listens on")
@@ -48,6 +66,35 @@ class Settings(BaseSettings):
     kafka_key_file: Path | None = Field(default=None, description="for SSL: its key")
     kafka_key_password: SecretStr | None = Field(default=None, description="for SSL: what the key is closed with")
 
+    public_url: str | None = Field(default=None, description="where browsers and providers reach the API: https://HOST[/PREFIX]")
+    keys: SecretStr | None = Field(
+        default=None,
+        description="keys that tokens of providers are sealed under: ID:BASE64,..., the newest last; default: a file of the store",
+    )
+    google_client_id: str | None = Field(default=None, description="of our app at Google; without, Google is not set up")
+    google_client_secret: SecretStr | None = Field(default=None, description="of our app at Google")
+    google_login_url: str = Field(default="https://accounts.google.com", description="where users give Google's consent")
+    google_token_url: str = Field(default="https://oauth2.googleapis.com", description="where Google gives tokens")
+    google_api_url: str = Field(default="https://www.googleapis.com/calendar/v3", description="Google's calendar API")
+    office365_client_id: str | None = Field(default=None, description="of our app at Microsoft; without, Office 365 is not set up")
+    office365_client_secret: SecretStr | None = Field(default=None, description="of our app at Microsoft")
+    office365_tenant: str = Field(
+        default="common", description="whose users may connect: a directory's id or domain, organizations, or common"
+    )
+    office365_login_url: str = Field(default="https://login.microsoftonline.com", description="Entra; national clouds have their own")
+    office365_api_url: str = Field(
+        default="https://graph.microsoft.com/v1.0", description="Microsoft Graph; national clouds have their own"
+    )
+    hubspot_client_id: str | None = Field(default=None, description="of our app at HubSpot; without, HubSpot is not set up")
+    hubspot_client_secret: SecretStr | None = Field(default=None, description="of our app at HubSpot; it also signs HubSpot's webhooks")
+    hubspot_login_url: str = Field(default="https://app.hubspot.com", description="where our app is installed in a portal")
+    hubspot_api_url: str = Field(default="https://api.hubapi.com", description="HubSpot's API")
+    hubspot_api_version: str = Field(default="v3", description="of its objects: v3, or a dated one such as 2026-03")
+    hubspot_oauth_version: str = Field(default="2026-03", description="of its OAuth API; v1 ends in February 2027")
+    hubspot_scopes: str | None = Field(
+        default=None, description="permissions asked for, separated by blanks, if not those in docs/connecting.md"
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -66,16 +113,61 @@ class Settings(BaseSettings):
 
     def scheme_of_store(self) -> str:
         """sqlite or postgresql. Raises `BadInput`."""
-        schemes = {"sqlite": "sqlite", "postgresql": "postgresql", "postgres": "postgresql"}
-        return _scheme(self.store_url(), "store", schemes)
+        urls = _separate(self.store_url())
+        kinds = {_scheme(url, "store", _STORES) for url in urls} or {"sqlite"}
+        if len(urls) > 1 and kinds != {"postgresql"}:
+            raise BadInput("RENDEZVOUS_STORE", "of several stores each is a postgresql:// URL")
+        return kinds.pop()
 
     def store_url(self) -> str | None:
-        """The store's URL in clear: it may hold a password."""
+        """The store's URL in clear, or those of all stores: they may hold passwords."""
         return None if self.store is None else self.store.get_secret_value()
+
+    def databases(self) -> list[DatabaseAt]:
+        """The stores, if they are in PostgreSQL: the first is number 0. Raises `BadInput`, also if two are the same."""
+        found = [_located(url, self.store_schema) for url in _separate(self.store_url())]
+        if len(set(found)) < len(found):
+            raise BadInput(
+                "RENDEZVOUS_STORE", "names a store twice; of one database each takes another schema: postgresql://...?schema=NAME"
+            )
+        return found
+
+    def replicas(self) -> list[DatabaseAt]:
+        """What `serve` reads from instead of the stores: none, or one for each. Raises `BadInput`."""
+        urls, stores = _separate(None if self.store_read is None else self.store_read.get_secret_value()), self.databases()
+        if urls and len(urls) != len(stores):
+            raise BadInput("RENDEZVOUS_STORE_READ", f"names {len(urls)} for {len(stores)} stores: one for each, in the same order")
+        for url in urls:
+            _scheme(url, "store_read", _DATABASES)
+            if "load_balance_hosts=random" in url:
+                raise BadInput(
+                    "RENDEZVOUS_STORE_READ", "an answer comes from one server: let a process read from one, and balance processes"
+                )
+        return [_located(url, store.schema) for url, store in zip(urls, stores, strict=False)]
 
     def embedded(self) -> bool:
         """Is all of it in files of this machine?"""
         return (self.scheme_of_log(), self.scheme_of_store()) == ("sqlite", "sqlite")
+
+    def public(self) -> str | None:
+        """The public address, without a stroke at its end. Raises `BadInput` if it is none. Plain http is for this machine: providers
+        send people and their own calls to https addresses only."""
+        if self.public_url is None:
+            return None
+        parts = urlsplit(self.public_url)
+        loopback = parts.hostname in ("127.0.0.1", "::1", "localhost")
+        if not parts.hostname or parts.query or parts.fragment or parts.scheme not in (("https", "http") if loopback else ("https",)):
+            raise BadInput("RENDEZVOUS_PUBLIC_URL", f"{self.public_url!r}: write https://HOST or https://HOST/PREFIX")
+        return self.public_url.rstrip("/")
+
+    def app_of(self, provider: str) -> tuple[str, str] | None:
+        """The client id and secret of our app at a provider; None if it is not set up. Raises `BadInput` if one of the two is missing."""
+        id_, secret = getattr(self, f"{provider}_client_id"), getattr(self, f"{provider}_client_secret")
+        clear = None if secret is None else secret.get_secret_value()
+        if bool(id_) != bool(clear):
+            name = f"RENDEZVOUS_{provider.upper()}_CLIENT_{'SECRET' if id_ else 'ID'}"
+            raise BadInput(name, "required: a client id and its secret go together")
+        return (id_, clear) if id_ and clear else None
 
     def log_file(self) -> Path:
         """The file of the embedded logs."""
@@ -87,12 +179,34 @@ class Settings(BaseSettings):
         return _path(url) if url and self.scheme_of_store() == "sqlite" else self.data
 
 
+def _separate(urls: str | None) -> list[str]:
+    """Several URLs, one after the other. A comma alone stands inside of one, between its hosts."""
+    return re.split(r"[\s,]+(?=[a-z]+://)", urls.strip()) if urls and urls.strip() else []
+
+
+def _located(url: str, schema: str) -> DatabaseAt:
+    """libpq knows no `schema` and refuses what it does not know, so that is ours to take out.
+
+    >>> _located("postgresql://db/r?schema=one&sslmode=require", "rendezvous")
+    DatabaseAt(dsn='postgresql://db/r?sslmode=require', schema='one')
+    """
+    place, _, query = url.partition("?")
+    named = [word for word in query.split("&") if word]
+    rest = "&".join(word for word in named if not word.startswith("schema="))
+    told = [word.removeprefix("schema=") for word in named if word.startswith("schema=")]
+    return DatabaseAt(f"{place}?{rest}" if rest else place, told[-1] if told else schema)
+
+
 def _scheme(url: str | None, name: str, known: dict[str, str]) -> str:
     if not url:
         return "sqlite"
     scheme, separator, rest = url.partition("://")
     if scheme not in known or not separator or not rest.strip("/"):
-        one = {"log": "sqlite:///FILE or kafka://HOST:PORT", "store": "sqlite:///FOLDER or postgresql://USER@HOST/DATABASE"}[name]
+        one = {
+            "log": "sqlite:///FILE or kafka://HOST:PORT",
+            "store": "sqlite:///FOLDER or postgresql://USER@HOST/DATABASE",
+            "store_read": "postgresql://USER@HOST/DATABASE",
+        }[name]
         # Without a scheme nobody knows which part of it is a password.
         said = f"{scheme}:// is not supported here" if separator and scheme.isalpha() else "that is no URL"
         raise BadInput(f"RENDEZVOUS_{name.upper()}", f"{said}; use {one}")

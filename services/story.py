@@ -162,6 +162,10 @@ class Story:
             return str(self.town.google.event(ANA, title, start, end, guests)["id"])
         return self.town.office365.event(ANA, title, start, end, zone=ZONE, guests=guests)
 
+    def _said(self, id: str) -> str:
+        """The id under which an installation sees it."""
+        return id if self.provider == "google" or id.isdecimal() else self.town.office365.immutable(ANA, id)
+
     def _moves(self, id: str, days: int) -> None:
         start, end = self._span(days)
         if self.provider == "google":
@@ -184,6 +188,7 @@ class Story:
 
     def _chapter(self, title: str, did: str, about: str | None) -> Chapter:
         self.live.settle()
+        about = None if about is None else self._said(about)
         explained = None if about is None else self.live.parts.explainer.explain(ACCOUNT, about)
         return Chapter(
             title,

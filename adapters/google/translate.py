@@ -295,12 +295,19 @@ def _meeting(event: dict[str, Any], page: _Page, box: _Mailbox) -> tuple[str, di
         "status": _status(event),
         "privacy": "private" if event.get("visibility") in _PRIVATE else "public",
         "kind": _kind(event.get("eventType")),
-        "location": wording.clean(event.get("location")) or None,
-        "conferenceUrl": _conference(event),
+        **_place(event),
         "participants": _participants(event, box),
     }
     new = abs(updated - created) <= _AT_ONCE and not _is_cancelled(event)
     return "meeting.created" if new else "meeting.updated", data
+
+
+def _place(event: dict[str, Any]) -> dict[str, str | None]:
+    """Place and conference. In an event of ours the link of a conference that is not Google's stands behind the place."""
+    place, conference = wording.clean(event.get("location")) or None, _conference(event)
+    if conference is None and _link(event):
+        place, conference = wording.parted(place)
+    return {"location": place, "conferenceUrl": conference}
 
 
 def _status(event: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ here waits longer than its limit; every error that leaves this sub-room is one o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -148,7 +149,7 @@ def producer(settings: KafkaSettings, **options: Any) -> Any:
         "request_timeout_ms": 10_000,
         "delivery_timeout_ms": DELIVERY_MS,
     }
-    with said_in_our_words(settings):
+    with said_in_our_words(settings), _connecting(settings):
         return KafkaProducer(**client_options(settings), **(defaults | options))
 
 
@@ -176,7 +177,7 @@ def consumer(settings: KafkaSettings, **options: Any) -> Any:
         "fetch_max_bytes": 4 * 1024 * 1024,
         "max_partition_fetch_bytes": 512 * 1024,
     }
-    with said_in_our_words(settings):
+    with said_in_our_words(settings), _connecting(settings):
         return KafkaConsumer(**client_options(settings), **(defaults | options))
 
 
@@ -184,11 +185,63 @@ def consumer(settings: KafkaSettings, **options: Any) -> Any:
 def administration(settings: KafkaSettings) -> Iterator[Any]:
     """A `KafkaAdminClient`, closed afterwards."""
     with said_in_our_words(settings):
-        client = KafkaAdminClient(**client_options(settings))
+        with _connecting(settings):
+            client = KafkaAdminClient(**client_options(settings))
         try:
             yield client
         finally:
             client.close()
+
+
+class _Failures(logging.Handler):
+    """Why connections failed. kafka-python 3.0.12 goes on trying, whatever it was, and in the end tells of a timeout; the cause stands
+    in its log alone."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._causes: list[errors.KafkaError] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging`."""
+        told = record.args if isinstance(record.args, tuple) else ()
+        self._causes += [one for one in told if isinstance(one, errors.KafkaError) and not isinstance(one, errors.KafkaTimeoutError)]
+
+    def means(self, settings: KafkaSettings, timeout: errors.KafkaError) -> RendezvousError:
+        """What follows: a name or a certificate that was refused until the end will be refused again."""
+        if not self._causes:
+            return in_our_words(settings, timeout)
+        refusals = [one for one in self._causes if _is_refusal(one)]
+        if refusals:
+            return Stop(f"Kafka at {settings.bootstrap} and we do not trust each other: {refusals[-1]}")
+        if settings.security.startswith("SASL") and self._was_always_cut_off():
+            why = "it closes the connection when it hears who we are; are name, password or token right?"
+            return Stop(f"Kafka at {settings.bootstrap} and we do not trust each other: {why}")
+        return TryAgain(f"Kafka at {settings.bootstrap} cannot be reached: {self._causes[-1]}")
+
+    def _was_always_cut_off(self) -> bool:
+        # A refusal that comes together with the end of the connection is dropped unread. A broker that is away refuses connections at
+        # some time or other. What was under way when the time was over has timed out.
+        causes = [one for one in self._causes if not isinstance(one, errors.RequestTimedOutError)]
+        return bool(causes) and all("socket disconnected" in str(one) for one in causes)
+
+
+def _is_refusal(error: errors.KafkaError) -> bool:
+    is_ours = isinstance(error, errors.SaslAuthenticationFailedError | errors.AuthorizationError)
+    return is_ours or "CERTIFICATE_VERIFY_FAILED" in str(error)
+
+
+@contextmanager
+def _connecting(settings: KafkaSettings) -> Iterator[None]:
+    """Who cannot connect is told why."""
+    failures = _Failures()
+    kafka_python = logging.getLogger("kafka.net.manager")
+    kafka_python.addHandler(failures)
+    try:
+        yield
+    except errors.KafkaTimeoutError as timeout:
+        raise failures.means(settings, timeout) from timeout
+    finally:
+        kafka_python.removeHandler(failures)
 
 
 # Neither is marked retriable by kafka-python, and all pass: with a new producer, after a rebalance, when a broker is back.

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from adapters.memory.deliveries import MemoryDeliveries
 from adapters.recording import decode, encode
 from domain.errors import Conflict
 from domain.events import Event
+from domain.outside import Request
 from domain.ports import NOWHERE, IndexChange, Place, Recorded, Snapshot
 
 
 class MemoryStore:
-    """`ports.Store` in dictionaries. Events pass through their stored form, so that nothing unstorable is accepted."""
+    """`ports.Store` in dictionaries. Events pass through their stored form, so that nothing unstorable is accepted.
 
-    def __init__(self) -> None:
+    `deliveries` is where the requests go; its own, if none are handed in."""
+
+    def __init__(self, deliveries: MemoryDeliveries | None = None) -> None:
+        self.deliveries = MemoryDeliveries() if deliveries is None else deliveries
         self._rows: list[tuple[int, UUID, int, str, bytes]] = []
         self._streams: dict[UUID, list[tuple[str, bytes]]] = {}
         self._index: dict[tuple[str, str, str], dict[str, None]] = {}
@@ -22,7 +27,12 @@ class MemoryStore:
         self._snapshots: dict[UUID, Snapshot] = {}
 
     def commit(
-        self, events: Sequence[Recorded], index: Sequence[IndexChange], places: Sequence[Place], snapshots: Sequence[Snapshot] = ()
+        self,
+        events: Sequence[Recorded],
+        index: Sequence[IndexChange],
+        places: Sequence[Place],
+        snapshots: Sequence[Snapshot] = (),
+        requests: Sequence[Request] = (),
     ) -> None:
         """See `ports.Store.commit`."""
         expected: dict[UUID, int] = {}
@@ -40,6 +50,7 @@ class MemoryStore:
             self._write(change)
         self._places.update((p.partition, p.position) for p in places)
         self._snapshots.update((s.stream, s) for s in snapshots)
+        self.deliveries.put(requests)
 
     def _write(self, change: IndexChange) -> None:
         values = self._index.setdefault((change.table, change.account, change.key), {})

@@ -556,14 +556,22 @@ def _content(item: Json, mailbox: _Mailbox) -> Json:
         "status": _status(item),
         "privacy": "private" if item.get("sensitivity") in ("private", "confidential") else "public",
         "kind": _kind(item),
-        "location": _text(_object(item.get("location")).get("displayName")),
-        "conferenceUrl": wording.link(_object(item.get("onlineMeeting")).get("joinUrl")),
+        **_place(item),
         "participants": {str(n): p for n, p in enumerate(_participants(item, mailbox), 1)},
         "recurrenceRules": [],
         "excludedStarts": [],
         "addedStarts": [],
         "associations": {"contacts": [], "companies": [], "deals": [], "tickets": []},
     }
+
+
+def _place(item: Json) -> Json:
+    """Place and conference. In an event of ours the link of a conference that is not Outlook's stands behind the place."""
+    place = _text(_object(item.get("location")).get("displayName"))
+    conference = wording.link(_object(item.get("onlineMeeting")).get("joinUrl"))
+    if conference is None and _our_link(item):
+        place, conference = wording.parted(place)
+    return {"location": place, "conferenceUrl": conference}
 
 
 def _description(item: Json) -> str | None:

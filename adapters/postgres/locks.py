@@ -11,10 +11,16 @@ from types import TracebackType
 
 import psycopg
 
-from adapters.postgres.connect import Connection, Database
+from adapters.postgres.connect import Connection, Database, in_our_words
 
 _LOOK_SECONDS = 0.25
 """How long a standby may sleep after the lock has become free."""
+
+_SHARING = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND mode = 'ShareLock' AND objsubid = 1"
+    " AND ((classid::bigint << 32) | objid::bigint) = %s"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 class OnlyOne:
@@ -79,3 +85,41 @@ class OnlyOne:
             self._connection = self._database.alone()
         row = self._connection.execute(statement.encode(), parameters or None).fetchone()
         return row is not None and bool(row[0])
+
+
+class Present:
+    """How many processes of a name there are: each holds one lock that all of them share, on a connection of its own; used as a
+    context, left without it. Used by one thread."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database, self._key = database, database.lock_key(f"present:{name}")
+        self._connection: Connection | None = None
+
+    def count(self) -> int:
+        """This one included. Raises `TryAgain` if the server cannot be asked."""
+        if self._connection is None:
+            self._connection = self._database.alone()
+            self._ask("SELECT pg_try_advisory_lock_shared(%s)")
+        return self._ask(_SHARING)
+
+    def __enter__(self) -> Present:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Be counted no more."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _ask(self, statement: str) -> int:
+        assert self._connection is not None
+        try:
+            row = self._connection.execute(statement.encode(), (self._key,)).fetchone()
+        except psycopg.Error as error:
+            self.close()
+            raise in_our_words(error) from error
+        assert row is not None
+        return int(row[0])

@@ -1,4 +1,5 @@
-"""The event store and the indexes decided by, in a PostgreSQL schema: a batch is one transaction, in two round trips.
+"""The event store, the indexes decided by, and the deliveries asked for, in a PostgreSQL schema: a batch is one transaction, in two
+round trips, and some more where it asks for outside writes.
 
 Recorded through the `eventsourcing` library with a recorder of our own. What must stay true: writers of a schema take turns, so that
 events are numbered 1, 2, 3 … without a gap in the order in which they become visible; a place is moved in the same transaction and
@@ -28,9 +29,11 @@ from psycopg.rows import DictRow, dict_row, tuple_row
 
 from adapters.postgres.columns import digest, to_bytes, to_text
 from adapters.postgres.connect import Connection, Database
+from adapters.postgres.deliveries import keep_requests
 from adapters.recording import Deciding, decode, encode, tracking
 from domain.errors import Conflict
 from domain.events import Event
+from domain.outside import Request
 from domain.ports import NOWHERE, IndexChange, Place, Recorded, Snapshot
 
 TABLES = ("identities", "people", "addresses", "likeness")
@@ -114,13 +117,20 @@ class FastRecorder(PostgresProcessRecorder):
         self.record(columns, [] if one is None else [one], (), ())
         return None
 
-    def record(self, events: _Columns, trackings: Sequence[Tracking], index: Sequence[IndexChange], snapshots: Sequence[Snapshot]) -> None:
+    def record(
+        self,
+        events: _Columns,
+        trackings: Sequence[Tracking],
+        index: Sequence[IndexChange],
+        snapshots: Sequence[Snapshot],
+        requests: Sequence[Request] = (),
+    ) -> None:
         """One transaction. Raises `Conflict`, `TryAgain` or `Stop`. Unlike the library it tries once: the caller knows what to do next."""
         steps = [*_event_steps(events), *_index_steps(index), *_snapshot_steps(snapshots)]
         database = self.datastore.database
         with database.connection() as connection:
             try:
-                _write(connection, database.lock_key("store"), trackings, steps)
+                _write(connection, database.lock_key("store"), trackings, steps, requests)
             except UniqueViolation as error:
                 raise Conflict(f"postgresql: {error.diag.message_detail}") from error
             except LockNotAvailable:
@@ -137,7 +147,12 @@ class PostgresStore:
         self._recorder = cast(FastRecorder, self._app.recorder)
 
     def commit(
-        self, events: Sequence[Recorded], index: Sequence[IndexChange], places: Sequence[Place], snapshots: Sequence[Snapshot] = ()
+        self,
+        events: Sequence[Recorded],
+        index: Sequence[IndexChange],
+        places: Sequence[Place],
+        snapshots: Sequence[Snapshot] = (),
+        requests: Sequence[Request] = (),
     ) -> None:
         """See `ports.Store.commit`. After `TryAgain` it may have been committed; then the same call is a `Conflict`."""
         # Past the library's `EventStore.put`, which would make two objects a row, to its recorder's transaction.
@@ -147,7 +162,7 @@ class PostgresStore:
             [one.event.NAME for one in events],
             [encode(one.event) for one in events],
         )
-        self._recorder.record(columns, [tracking(p.partition, p.position) for p in places], index, snapshots)
+        self._recorder.record(columns, [tracking(p.partition, p.position) for p in places], index, snapshots, requests)
 
     def place(self, partition: str) -> int:
         """See `ports.Store.place`."""
@@ -189,7 +204,7 @@ class PostgresStore:
         return int(self._database.rows("SELECT coalesce(max(notification_id), 0) FROM stored_events")[0][0])
 
 
-def _write(connection: Connection, turn: int, trackings: Sequence[Tracking], steps: Sequence[_Step]) -> None:
+def _write(connection: Connection, turn: int, trackings: Sequence[Tracking], steps: Sequence[_Step], requests: Sequence[Request]) -> None:
     """One transaction: sent at once, looked at, committed."""
     with connection.pipeline() as pipeline, connection.transaction():
         connection.execute(_TURN, (turn,), prepare=True)
@@ -201,6 +216,9 @@ def _write(connection: Connection, turn: int, trackings: Sequence[Tracking], ste
         pipeline.sync()
         if moved.rowcount != len(names):
             raise Conflict(f"of {', '.join(names)} not all are behind {', '.join(str(one.notification_id) for one in trackings)}")
+        if requests:
+            # Behind the refusals: what they say decides what is written, so that the server has to answer first.
+            keep_requests(connection, requests)
 
 
 def _event_steps(events: _Columns) -> Iterator[_Step]:

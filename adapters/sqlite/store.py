@@ -1,4 +1,4 @@
-"""The event store and the indexes decided by, in one SQLite file: a batch is one transaction.
+"""The event store, the indexes decided by, and the deliveries asked for, in one SQLite file: a batch is one transaction.
 
 Recorded through the `eventsourcing` library with a recorder of our own: it inserts with `executemany`, takes many positions a
 transaction, and writes the indexes beside the events. Indexes are keyed by 63-bit digests: nothing in them can be read, and
@@ -21,8 +21,10 @@ from eventsourcing.persistence import IntegrityError, OperationalError, StoredEv
 from eventsourcing.sqlite import SQLiteCursor, SQLiteProcessRecorder
 
 from adapters.recording import Deciding, decode, encode, tracking
+from adapters.sqlite.deliveries import SCHEMA, keep_requests
 from domain.errors import Conflict, TryAgain
 from domain.events import Event
+from domain.outside import Request
 from domain.ports import NOWHERE, IndexChange, Place, Recorded, Snapshot
 
 TABLES = ("identities", "people", "addresses", "likeness")
@@ -43,7 +45,7 @@ class FastRecorder(SQLiteProcessRecorder):
     """The library's process recorder with array inserts, several positions and our indexes in the same transaction."""
 
     def construct_create_table_statements(self) -> list[str]:
-        """The library's tables and the indexes."""
+        """The library's tables, the indexes, and the deliveries."""
         statements = super().construct_create_table_statements()
         # One name leads to one meeting; the other indexes have several values a key.
         statements.append("CREATE TABLE IF NOT EXISTS identities (k INTEGER PRIMARY KEY, v TEXT NOT NULL)")
@@ -57,7 +59,7 @@ class FastRecorder(SQLiteProcessRecorder):
             "CREATE TABLE IF NOT EXISTS snapshots "
             "(originator_id TEXT PRIMARY KEY, originator_version INTEGER NOT NULL, kind TEXT NOT NULL, state BLOB NOT NULL)"
         )
-        return statements
+        return [*statements, *SCHEMA]
 
     def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
         _tune(c)
@@ -68,6 +70,8 @@ class FastRecorder(SQLiteProcessRecorder):
             _write_index(c, change)
         if snapshots := kwargs["snapshots"]:
             c.executemany(_PUT_SNAPSHOT, snapshots)
+        if requests := kwargs["requests"]:
+            keep_requests(c, requests)
         return None
 
 
@@ -135,7 +139,12 @@ class SqliteStore:
         return cast(sqlite3.Connection, connection)
 
     def commit(
-        self, events: Sequence[Recorded], index: Sequence[IndexChange], places: Sequence[Place], snapshots: Sequence[Snapshot] = ()
+        self,
+        events: Sequence[Recorded],
+        index: Sequence[IndexChange],
+        places: Sequence[Place],
+        snapshots: Sequence[Snapshot] = (),
+        requests: Sequence[Request] = (),
     ) -> None:
         """See `ports.Store.commit`."""
         try:
@@ -146,6 +155,7 @@ class SqliteStore:
                 trackings=[tracking(p.partition, p.position) for p in places],
                 index=_grouped(index),
                 snapshots=[(stream.hex, version, kind, body) for stream, version, kind, body in snapshots],
+                requests=requests,
             )
         except IntegrityError as error:
             raise Conflict(str(error)) from error

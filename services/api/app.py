@@ -24,15 +24,19 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from projections.views import Views
 from services.api import routes
+from services.api.connecting import CONNECT, Desk
 from services.api.door import Door
 from services.api.gathering import Gathering
+from services.api.hooks import HOOKS, Doorstep
 from services.api.metrics import Metrics
 from services.api.problems import answer_to
 from services.api.routes import Api
 from services.api.timelines import TimelinePage, named
+from services.connecting import Connecting
 from services.explain import Explainer
 from services.progress import Progress
 from services.publish import Publisher
+from services.push import Push
 from services.reading import Reading
 from services.tokens import Tokens
 
@@ -60,25 +64,38 @@ def create_app(
     stopping: Callable[[], bool] = lambda: False,
     wait_seconds: float = WAIT_SECONDS,
     ready_lag: int = READY_LAG,
+    connecting: Connecting | None = None,
+    push: Push | None = None,
 ) -> Front:
-    """The API over these parts, as an ASGI application. `stopping` ends its streams."""
+    """The API over these parts, as an ASGI application. `stopping` ends its streams. Without `connecting` or `push`, its routes for
+    that answer that nothing is set up."""
     door = Door(tokens)
     page = TimelinePage(reading, door, progress, wait_seconds)
     metrics = Metrics(views, progress)
     api = Api(reading, explainer, publisher, Gathering(publisher), progress, door, page, metrics, stopping, ready_lag)
-    return Front(framework(api), page, metrics)
+    return Front(framework(api, Desk(connecting, door), Doorstep(push)), page, metrics)
 
 
-def framework(api: Api | None) -> Litestar:
+_NOBODY = Desk(None, None)
+_UNEXPECTED = Doorstep(None)
+
+
+def framework(api: Api | None, desk: Desk = _NOBODY, doorstep: Doorstep = _UNEXPECTED) -> Litestar:
     """The framework with every route. Without parts it answers nothing, and describes itself all the same."""
     return Litestar(
         route_handlers=[
             Router("/v1", route_handlers=routes.VERSION_1),
+            Router("/v1/connect", route_handlers=CONNECT),
+            Router("/v1/hooks", route_handlers=HOOKS),
             *routes.WITHOUT_VERSION,
             # Also here, where whoever lets only /v1 through finds them; described once.
             Router("/v1", route_handlers=routes.WITHOUT_VERSION, include_in_schema=False),
         ],
-        dependencies={"api": Provide(lambda: api, sync_to_thread=False)},
+        dependencies={
+            "api": Provide(lambda: api, sync_to_thread=False),
+            "desk": Provide(lambda: desk, sync_to_thread=False),
+            "doorstep": Provide(lambda: doorstep, sync_to_thread=False),
+        },
         # Exception: whatever nobody thought of is a problem of status 500, in our shape and without its text.
         exception_handlers={Exception: _problem},
         openapi_config=_openapi(),

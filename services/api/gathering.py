@@ -31,15 +31,30 @@ class _Waiting(NamedTuple):
 
 
 class Gathering:
-    """The door for single events, in front of a publisher. To be used from one event loop."""
+    """The door for single events, in front of a publisher. To be used from one event loop. Those of different stores are different
+    groups, since of one that is away the whole group has to wait."""
 
     def __init__(self, publisher: Publisher, most: int = MOST) -> None:
+        self._publisher, self._most = publisher, most
+        self._groups: dict[int | None, _Gathering] = {}
+
+    async def accept(self, raw: bytes, account: str | None) -> Receipt:
+        """The receipt of this event, as `Publisher.accept` gives it, and raising what that raises."""
+        store = None if account is None else self._publisher.store(account)
+        if store not in self._groups:
+            self._groups[store] = _Gathering(self._publisher, self._most)
+        return await self._groups[store].accept(raw, account)
+
+
+class _Gathering:
+    """What is gathered for one store."""
+
+    def __init__(self, publisher: Publisher, most: int) -> None:
         self._publisher, self._most = publisher, most
         self._waiting: deque[_Waiting] = deque()
         self._working: asyncio.Task[None] | None = None
 
     async def accept(self, raw: bytes, account: str | None) -> Receipt:
-        """The receipt of this event, as `Publisher.accept` gives it, and raising what that raises."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Receipt] = loop.create_future()
         self._waiting.append(_Waiting(Told(raw, account), answer))

@@ -37,7 +37,7 @@ async def changes(
     yield b"retry: 1000\n\n"
     looked, silent = -1, 0.0
     while True:
-        position = reading.position()
+        position = reading.position(account)
         found = reading.changes(account, contact, place, _AT_ONCE) if position != looked else ()
         if found:
             yield b"".join([frame(change) for change in found])

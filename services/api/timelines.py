@@ -23,7 +23,7 @@ LOOK_AGAIN_SECONDS = 0.02
 """How often a reader who waits for a position looks whether it is there."""
 
 KEPT_BYTES = 32 * 1024 * 1024
-"""Pages kept in memory at most."""
+"""Pages of a store kept in memory at most."""
 
 
 def named(path: str) -> str | None:
@@ -47,7 +47,7 @@ class Whole(NamedTuple):
 
 
 class Kept:
-    """Answers of one position of the read models. As long as that position stands nothing they say can have changed; with the
+    """Answers of one position of a set of read models. As long as that position stands nothing they say can have changed; with the
     next one all of them go, so that nothing erased outlives its erasing here."""
 
     def __init__(self, most: int = KEPT_BYTES) -> None:
@@ -67,6 +67,21 @@ class Kept:
         self._bytes += len(page.body)
 
 
+class KeptOfStores:
+    """The same for several stores, of which each has a position of its own. `store` is the number of an account's."""
+
+    def __init__(self, store: Callable[[str], int], most: int = KEPT_BYTES) -> None:
+        self._store, self._most = store, most
+        self._kept: dict[int, Kept] = {}
+
+    def of(self, account: str) -> Kept:
+        """The answers of this account's store."""
+        number = self._store(account)
+        if number not in self._kept:
+            self._kept[number] = Kept(self._most)
+        return self._kept[number]
+
+
 class TimelinePage:
     """Answers for one page. `wait_seconds` is how long a reader may wait for a position; `pause` is how to wait."""
 
@@ -80,7 +95,7 @@ class TimelinePage:
     ) -> None:
         self._reading, self._door, self._progress = reading, door, progress
         self._wait_seconds, self._pause = wait_seconds, pause
-        self._kept = Kept()
+        self._kept = KeptOfStores(reading.store)
 
     async def answer(self, who: str, scope: Mapping[str, Any]) -> Answer:
         """The response to this request. Raises nothing: errors are answers."""
@@ -95,9 +110,10 @@ class TimelinePage:
         ask = ask_of(query)
         if "wait_for" in query:
             await self.reached(account, number(query, "wait_for", 0))
-        now = self._reading.position()
+        now = self._reading.position(account)
         asked = (account, who, bytes(scope["query_string"]))
-        kept = self._kept.get(now, asked)
+        pages = self._kept.of(account)
+        kept = pages.get(now, asked)
         if kept is not None and not _known(scope, kept.tag):
             return Answer(200, kept.headers, kept.body)
         found = self._reading.find(account, who, ask.as_of)
@@ -109,7 +125,7 @@ class TimelinePage:
         headers = _headers(tag, position)
         headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         if position == now:  # nothing was folded while we looked
-            self._kept.put(now, asked, Whole(tag, headers, body))
+            pages.put(now, asked, Whole(tag, headers, body))
         return Answer(200, headers, body)
 
     async def reached(self, account: str, position: int) -> None:

@@ -176,6 +176,11 @@ class Office365:
             copy = self._box(other).copy_of(shown.event.uid)
             return Shown(copy, shown.original).id(immutable=False) if copy else None
 
+    def immutable(self, address: str, event: str) -> str:
+        """The id under which whoever asks for immutable ones sees an event."""
+        with self.world.lock:
+            return self._box(address).find(event).id(immutable=True)
+
     def events(self, address: str, start: str | None = None, end: str | None = None) -> list[Json]:
         """What somebody has, the oldest first: single events and series as Graph says them, or, with a window, what is in it."""
         with self.world.lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from kafka import errors
 
-from adapters.kafka.connect import KafkaSettings, client_options, in_our_words, producer, servers_of
+from adapters.kafka.connect import KafkaSettings, _connecting, client_options, in_our_words, producer, servers_of
 from adapters.kafka.oauth import ClientCredentials, TokenFile
 from domain.errors import BadInput, PositionLost, Stop, TryAgain
 from tests.servers.kafka import free_port
@@ -148,6 +149,53 @@ def test_nobody_there_says_try_again_in_time(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("adapters.kafka.connect.BOOTSTRAP_MS", 300)
     with pytest.raises(TryAgain):
         producer(KafkaSettings(bootstrap=f"127.0.0.1:{free_port()}"))
+
+
+NOBODY = errors.KafkaConnectionError("111 ECONNREFUSED")
+CUT_OFF = errors.KafkaConnectionError("socket disconnected")
+LATE = errors.RequestTimedOutError("Request timed out after 100 ms")
+REFUSED = errors.SaslAuthenticationFailedError("invalid credentials")
+STRANGE = errors.KafkaConnectionError("Handshake failed: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+
+
+@pytest.mark.parametrize(
+    ("security", "causes", "kind", "says"),
+    [
+        ("SASL_SSL", [CUT_OFF, REFUSED, CUT_OFF], Stop, "do not trust each other: .*invalid credentials"),
+        ("SSL", [NOBODY, STRANGE], Stop, "do not trust each other: .*certificate verify failed"),
+        ("SASL_PLAINTEXT", [CUT_OFF, CUT_OFF, LATE], Stop, "it closes the connection when it hears who we are"),
+        ("SASL_PLAINTEXT", [CUT_OFF, NOBODY], TryAgain, "cannot be reached: .*ECONNREFUSED"),
+        ("SASL_PLAINTEXT", [LATE], TryAgain, "cannot be reached: .*timed out after 100 ms"),
+        ("PLAINTEXT", [CUT_OFF, CUT_OFF], TryAgain, "cannot be reached: .*socket disconnected"),
+        ("PLAINTEXT", [], TryAgain, "Unable to bootstrap"),
+    ],
+    ids=[
+        "a name is refused",
+        "a stranger's certificate",
+        "cut off each time",
+        "away",
+        "slow",
+        "cut off without a name",
+        "nothing is known",
+    ],
+)
+def test_who_cannot_connect_is_told_why_and_whether_it_may_pass(
+    security: str, causes: list[errors.KafkaError], kind: type, says: str
+) -> None:
+    settings = KafkaSettings(bootstrap="one:9092", security=security, mechanism="PLAIN" if "SASL" in security else None)
+    timeout = errors.KafkaTimeoutError("Unable to bootstrap from one:9092")
+    said = logging.getLogger("kafka.net.manager")
+
+    def connect() -> None:
+        with _connecting(settings):
+            for cause in causes:
+                said.error("Connection failed: %s", cause)
+            said.error("Bootstrap failed: %s", timeout)
+            raise timeout
+
+    with pytest.raises(kind, match=f"one:9092.*{says}"):
+        connect()
+    assert said.handlers == []
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from adapters.postgres.connect import Database
-from adapters.postgres.locks import OnlyOne
+from adapters.postgres.locks import OnlyOne, Present
 from domain.errors import TryAgain
 from tests.servers.postgres import closing_databases as closing_databases
 from tests.servers.postgres import database, own_server
@@ -110,3 +110,28 @@ def test_a_server_that_is_gone_holds_nothing_and_says_so() -> None:
                 one.take()
             server.start()
             assert one.take(seconds=10)
+
+
+# --- how many there are -------------------------------------------------------------------------------------------------------
+
+
+def test_everybody_of_a_name_counts_himself_and_the_others_and_who_has_left_is_not_counted(opened: Database) -> None:
+    with Present(opened, "relay") as one:
+        assert (one.count(), one.count()) == (1, 1)
+        with Present(opened, "relay") as two, Present(opened, "project") as other:
+            assert (two.count(), one.count(), other.count()) == (2, 2, 1)
+        assert one.count() == 1
+
+
+def test_the_count_says_when_nobody_can_be_asked() -> None:
+    with own_server() as server:
+        alone = Database(server.dsn)
+        with Present(alone, "relay") as one:
+            assert one.count() == 1
+            server.kill()
+            for _ in range(2):
+                with pytest.raises(TryAgain):
+                    one.count()
+            server.start()
+            assert one.count() == 1
+        alone.close()

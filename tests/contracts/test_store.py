@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from adapters.memory.store import MemoryStore
+from adapters.postgres.deliveries import PostgresDeliveries
 from adapters.postgres.store import PostgresStore
 from adapters.recording import decode
+from adapters.sqlite.deliveries import SqliteDeliveries
 from adapters.sqlite.store import SqliteStore
 from domain.errors import Conflict
-from domain.events import ContactRecorded, Event
+from domain.events import ContactRecorded, Content, Event
+from domain.outside import Deliveries, Delivery, Link, Request
 from domain.ports import IndexChange, Place, Recorded, Snapshot, Store
 from tests.servers.postgres import closing_databases as closing_databases
 from tests.servers.postgres import database
@@ -26,6 +30,11 @@ LASTING: dict[str, Make] = {
     "postgres": lambda folder: PostgresStore(database(folder)),
 }
 STORES: dict[str, Make] = {"memory": lambda _: MemoryStore(), **LASTING}
+REQUESTED: dict[str, Callable[[Path], tuple[Store, Deliveries]]] = {
+    "memory": lambda _: ((store := MemoryStore()), store.deliveries),
+    "sqlite": lambda folder: (SqliteStore(folder / "store.db"), SqliteDeliveries(folder / "store.db", lambda: 1_000)),
+    "postgres": lambda folder: (PostgresStore(database(folder)), PostgresDeliveries(database(folder), lambda: 1_000)),
+}
 TABLES = ["identities", "people", "addresses", "likeness"]
 MANY = ["people", "addresses", "likeness"]
 ACME, BETA = "62515", "70001"
@@ -413,3 +422,36 @@ def test_what_one_opening_commits_another_sees_at_once(make: Make, tmp_path: Pat
     assert (there.end(), there.load([ONE])) == (0, {})
     here.commit(recorded(ONE, 1), [change("people", "k", "v")], [Place("0", 3)])
     assert (there.end(), there.load([ONE]), there.place("0"), values(there, "people", "k")) == (1, {ONE: [told(1)]}, 3, ["v"])
+
+
+# --- outside writes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=REQUESTED.values(), ids=list(REQUESTED))
+def both(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Store, Deliveries]:
+    made: tuple[Store, Deliveries] = request.param(tmp_path)
+    return made
+
+
+def asked(id: str) -> Request:
+    content = Content(datetime(2026, 3, 9, 10), "PT1H", "Kick-off")
+    return Request(id=id, link=Link(ACME, "google", "501"), meeting=ONE, action="create", content=content, requested_at=100)
+
+
+def test_what_is_asked_for_is_kept_with_the_events_it_follows_from(both: tuple[Store, Deliveries]) -> None:
+    store, deliveries = both
+    store.commit(recorded(ONE, 1), [], [Place("0", 1)], (), [asked("a")])
+    assert (store.end(), deliveries.get("a")) == (1, Delivery(request=asked("a"), due_at=100))
+    store.commit([], [], [], (), [asked("a"), asked("b")])
+    assert [one.request.id for one in deliveries.claim(1_000, 500, 9)] == ["b"], "and by the rules of deliveries"
+
+
+@pytest.mark.parametrize(("events", "position"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_refused_commit_asks_for_nothing(both: tuple[Store, Deliveries], events: list[Recorded], position: int) -> None:
+    store, deliveries = both
+    store.commit(recorded(ONE, 1, 2), [], [Place("0", 10)])
+    with pytest.raises(Conflict):
+        store.commit(events, [], [Place("0", position)], (), [asked("a")])
+    assert (store.end(), store.place("0"), deliveries.get("a"), deliveries.claim(1_000, 500, 9)) == (2, 10, None, [])
+    store.commit(recorded(ONE, 3), [], [Place("0", 11)], (), [asked("a")])
+    assert [one.request.id for one in deliveries.claim(1_000, 500, 9)] == ["a"]

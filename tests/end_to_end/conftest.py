@@ -11,7 +11,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.end_to_end.installed import PARTITIONS
+from tests.end_to_end.installed import PARTITIONS, PARTITIONS_OF_SEVERAL, stores_in
 from tests.servers import kafka, postgres
 
 
@@ -49,13 +49,21 @@ def on_servers(tmp_path: Path) -> Iterator[Callable[[str, str], dict[str, str]]]
     yield settings
     for dsn, schema in made:
         with psycopg.connect(dsn, autocommit=True) as connection:
-            connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE".encode())
+            # With its read models, and with those of further stores beside it.
+            for (name,) in connection.execute("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (schema,)).fetchall():
+                connection.execute(f"DROP SCHEMA IF EXISTS {name} CASCADE".encode())
 
 
 @pytest.fixture
 def scaled(on_servers: Callable[[str, str], dict[str, str]]) -> dict[str, str]:
     """The settings of an installation on the servers that the run shares."""
     return on_servers(kafka.bootstrap(), postgres.dsn())
+
+
+@pytest.fixture
+def sharded(scaled: dict[str, str]) -> dict[str, str]:
+    """The same with three stores, in one database."""
+    return {**scaled, "RENDEZVOUS_STORE": stores_in(scaled, 3), "RENDEZVOUS_KAFKA_PARTITIONS": str(PARTITIONS_OF_SEVERAL)}
 
 
 @pytest.fixture

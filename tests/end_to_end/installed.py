@@ -26,13 +26,16 @@ from services.project import Project
 from services.relay import Relay
 from services.settings import Settings
 from services.sync import Sync
-from services.wiring import Installation, now
+from services.wiring import Installation, Shard, now
 from tests.examples import Event, envelope
 from tests.servers.processes import Process
 from tests.simulation.world import World
 
 SIZES = ("embedded", "scaled")
 PARTITIONS = 4
+PARTITIONS_OF_SEVERAL = 7
+"""Of an installation of three stores: no multiple of three, and of the first accounts of a story each store has some."""
+
 EVERYTHING = 10**9
 TIMES = {"recorded_at", "recordedAt", "lastRead", "position"}
 FAR_AWAY = "2035-01-01T00:00:00Z"
@@ -208,19 +211,30 @@ def opened(settings: dict[str, str]) -> Installation:
     return Installation(Settings(**told))
 
 
+def stores_in(settings: dict[str, str], number: int) -> str:
+    """So many stores in the database of these settings, each with a schema of its own."""
+    dsn, schema = settings["RENDEZVOUS_STORE"], settings["RENDEZVOUS_STORE_SCHEMA"]
+    return "\n".join(f"{dsn}{'&' if '?' in dsn else '?'}schema={schema}_{one}" for one in range(1, number + 1))
+
+
 def is_settled(parts: Installation) -> bool:
     """Is everything that was published decided, relayed and folded?"""
     try:
-        decided = all(parts.store.place(p) >= parts.source.end(p) for p in parts.source.partitions())
-        relayed = decided and parts.domain_log.last_id() >= parts.store.end()
-        return relayed and parts.views.position() >= parts.domain_log.end()
+        decided = all(parts.shard_of_partition(p).store.place(p) >= parts.source.end(p) for p in parts.source.partitions())
+        relayed = decided and all(shard.domain_log.last_id() >= shard.store.end() for shard in parts.shards)
+        return relayed and all(shard.views.position() >= shard.domain_log.end() for shard in parts.shards)
     except TryAgain:
         return False
 
 
 def outcome(parts: Installation) -> Outcome:
-    """What an installation holds."""
-    return Outcome(_events(parts.store.notifications(0, EVERYTHING)), _rows(parts.views.rows()))
+    """What an installation holds. An account is in one store."""
+    events, rows = Rows(), Rows()
+    for shard in parts.shards:
+        for held, found in ((events, _events(shard.store.notifications(0, EVERYTHING))), (rows, _rows(shard.views.rows()))):
+            assert not held.keys() & found.keys(), "an account is in two stores"
+            held.update(found)
+    return Outcome(events, rows)
 
 
 def undisturbed(parts: Installation) -> Outcome:
@@ -260,8 +274,9 @@ def assert_undisturbed(parts: Installation, acknowledged: Sequence[tuple[str, st
     assert len(decided) == len(records)
     assert not (differences := differing(found.events, expected.events)), "\n".join(differences)
     assert not (differences := differing(found.rows, expected.rows)), "\n".join(differences)
-    relayed = [(r.id, r.stream, r.version, r.name, r.body) for r in _relayed(parts)]
-    assert relayed == [tuple(row) for row in parts.store.notifications(0, EVERYTHING)]
+    for shard in parts.shards:
+        relayed = [(r.id, r.stream, r.version, r.name, r.body) for r in _relayed(shard)]
+        assert relayed == [tuple(row) for row in shard.store.notifications(0, EVERYTHING)]
     return len(records)
 
 
@@ -272,9 +287,9 @@ def _all(parts: Installation, partition: str) -> Iterator[Any]:
         after = page[-1].position
 
 
-def _relayed(parts: Installation) -> Iterator[Any]:
+def _relayed(shard: Shard) -> Iterator[Any]:
     after = 0
-    while page := parts.domain_log.read(after, 10_000):
+    while page := shard.domain_log.read(after, 10_000):
         yield from page
         after = page[-1].position
 

@@ -25,7 +25,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -308,7 +308,7 @@ appender.out.layout.pattern = %d{HH:mm:ss.SSS} %-5p %c{1} %m%n
 class LocalBroker:
     """Apache Kafka as a child process: one KRaft node on loopback, its data in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, properties: str = "", formatted: Sequence[str] = ()) -> None:
         self._folder, self._java, self._jars = folder, _java(), _jars()
         self._process: subprocess.Popen[bytes] | None = None
         port, controller = free_port(), free_port()
@@ -316,11 +316,10 @@ class LocalBroker:
         listeners = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"
         data = folder / "data"
         told = _PROPERTIES.format(host="127.0.0.1", port=port, controller=controller, listeners=listeners, data=data)
-        (folder / "server.properties").write_text(told)
+        file = folder / "server.properties"
+        file.write_text(_joined(told, properties))
         (folder / "log4j2.properties").write_text(_LOGGING)
-        self._run(
-            "kafka.tools.StorageTool", "format", "--standalone", "-t", "rendezvous-testsAAAAAA", "-c", str(folder / "server.properties")
-        )
+        self._run("kafka.tools.StorageTool", "format", "--standalone", "-t", "rendezvous-testsAAAAAA", "-c", str(file), *formatted)
 
     @property
     def pid(self) -> int:
@@ -360,6 +359,15 @@ class LocalBroker:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(START_SECONDS)
+
+
+def _joined(properties: str, more: str) -> str:
+    """Both; where both say something, one after the other, as a list of Kafka's is written."""
+    told: dict[str, str] = {}
+    for line in (properties + more).strip().splitlines():
+        name, _, value = line.partition("=")
+        told[name] = f"{told[name]},{value}" if name in told else value
+    return "".join(f"{name}={value}\n" for name, value in told.items())
 
 
 @cache

@@ -25,10 +25,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NoReturn, Protocol
+from typing import IO, NamedTuple, NoReturn, Protocol
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from adapters.postgres.connect import Database
 from adapters.postgres.migrating import migrate
@@ -127,6 +128,46 @@ def own_server() -> Iterator[Server]:
             _without()
         stack.callback(server.remove)
         yield server
+
+
+class Pair(NamedTuple):
+    """A server and its hot standby, which has all that was committed before a commit returns, and shows it a moment later."""
+
+    primary: Server
+    standby: Server
+
+    @property
+    def whichever_writes(self) -> str:
+        """A DSN of both, which leads to the one that takes writes."""
+        told = [conninfo_to_dict(server.dsn) for server in self]
+        hosts = ",".join(f"{one['host']}:{one['port']}" for one in told)
+        return f"postgresql://{_USER}:{_PASSWORD}@{hosts}/{told[0]['dbname']}?target_session_attrs=read-write"
+
+    def promote(self) -> None:
+        """The standby is the primary from now on; returns when it is."""
+        with psycopg.connect(self.standby.dsn, autocommit=True) as connection:
+            assert connection.execute("SELECT pg_promote()").fetchone() == (True,)
+
+
+@contextlib.contextmanager
+def own_pair() -> Iterator[Pair]:
+    """Both for one test alone. Skips the test if they cannot be made here: a standby is made by the server's own programs."""
+    found = programs()
+    if found is None:
+        _without()
+    with contextlib.ExitStack() as stack:
+        folders = [Path(tempfile.mkdtemp(prefix=f"rendezvous-postgres-{name}-")) for name in ("primary", "standby")]
+        for folder in folders:
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        primary = _Local(found, folders[0])
+        stack.callback(primary.remove)
+        standby = _Local(found, folders[1], of=primary)
+        stack.callback(standby.remove)
+        # Not before the copy is made, which would have the setting too, and wait for a standby of its own.
+        with psycopg.connect(primary.dsn, autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
+        yield Pair(primary, standby)
 
 
 def _without() -> NoReturn:
@@ -273,11 +314,11 @@ class _Container:
 
 def _local(folder: Path) -> Server | None:
     """A server in a folder, if its programs are here."""
-    programs = _programs()
-    return _Local(programs, folder) if programs else None
+    found = programs()
+    return _Local(found, folder) if found else None
 
 
-def _programs() -> Path | None:
+def programs() -> Path | None:
     """The folder of initdb and postgres, the newest of them; Debian keeps them off the PATH."""
     on_path = shutil.which("initdb")
     found = [Path(on_path).resolve()] if on_path else list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -296,7 +337,7 @@ def _somebody() -> str | None:
 class _Local:
     """A server on a loopback port, with its files in a folder. It waits for the disk, as a real one does."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, of: _Local | None = None) -> None:
         self._programs, self._user, self._port = programs, _somebody(), _free_port()
         self.dsn = f"postgresql://{_USER}:{_PASSWORD}@127.0.0.1:{self._port}/postgres"
         self._home = folder / "server"
@@ -306,7 +347,10 @@ class _Local:
         self._home.mkdir(mode=0o700)
         if self._user:
             shutil.chown(self._home, self._user)
-        self._initialise()
+        if of is None:
+            self._initialise()
+        else:
+            self._copy(of)
         self.start()
 
     def _initialise(self) -> None:
@@ -315,7 +359,14 @@ class _Local:
         password.chmod(0o644)
         # -N: the disk is not waited for; a server that is lost before it has begun is made anew.
         words = f"-U {_USER} -A password --pwfile={password} -N -E UTF8 --no-locale".split()
-        command = [str(self._programs / "initdb"), "-D", str(self._home / "data"), *words]
+        self._run("initdb", *words)
+
+    def _copy(self, of: _Local) -> None:
+        """Become a standby of another."""
+        self._run("pg_basebackup", "--write-recovery-conf", "--checkpoint=fast", "--no-sync", f"--dbname={of.dsn}")
+
+    def _run(self, program: str, *words: str) -> None:
+        command = [str(self._programs / program), "-D", str(self._home / "data"), *words]
         done = subprocess.run(command, user=self._user, cwd=self._home, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 

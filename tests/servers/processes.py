@@ -107,6 +107,10 @@ class Process:
         """Let it go on, as if nothing had been."""
         self._process.send_signal(signal.SIGCONT)
 
+    def ended(self) -> int:
+        """What it ended with by itself."""
+        return self._process.wait(STOP_SECONDS * 2)
+
     def stop(self) -> int:
         """SIGTERM; what it ended with, after finishing its batch. One that is just beginning cannot hear it yet."""
         until = time.monotonic() + STOP_SECONDS

@@ -245,7 +245,9 @@ def test_every_route_is_on_this_list() -> None:
     """A new route must be tried here, and by the isolation tests, which walk the same list."""
     described = framework(None).openapi_schema.to_schema()["paths"]
     open_to_all = {"/healthz", "/readyz"}
-    tried = {path.partition("?")[0].replace("151", "{who}") for path in ROUTES} | {"/v1/source-events"}
+    # How calendars are connected is tried in tests/services/test_api_connecting.py, with what the providers call.
+    connecting = {"/v1/connect/{provider}", "/v1/connect/{provider}/link"}
+    tried = {path.partition("?")[0].replace("151", "{who}") for path in ROUTES} | {"/v1/source-events"} | connecting
     assert set(described) - open_to_all == tried
 
 

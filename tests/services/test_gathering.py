@@ -131,3 +131,33 @@ def test_after_a_group_the_next_one_who_comes_alone_is_appended_alone() -> None:
 
     assert asyncio.run(one_after_the_other()) == ["accepted"] * 3
     assert crowd.log.sizes == [1, 1, 1]
+
+
+class TwoStores(SealingVault):
+    """Of which that of OTHER's is away for as long as `back` is not set."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryKeys())
+        self.asked, self.back = threading.Event(), threading.Event()
+
+    def seal(self, account: str, people: Sequence[tuple[str, str | None]]) -> list[str]:
+        if account == OTHER:
+            self.asked.set()
+            assert self.back.wait(10)
+            raise TryAgain("postgresql: nobody answers")
+        return super().seal(account, people)
+
+
+def test_a_store_that_is_waited_for_keeps_nobody_waiting_whose_account_is_in_another() -> None:
+    vault = TwoStores()
+    gathering = Gathering(Publisher(MemorySourceLog(), vault, lambda: 0, lambda account: int(account == OTHER)))
+
+    async def both() -> list[Receipt | BaseException | None]:
+        there = asyncio.create_task(gathering.accept(json.dumps(meeting("g1", account=OTHER)).encode(), OTHER))
+        assert await asyncio.to_thread(vault.asked.wait, 10)
+        behind = asyncio.create_task(gathering.accept(json.dumps(meeting("g2", account=OTHER)).encode(), OTHER))
+        here = await gathering.accept(json.dumps(meeting("g3")).encode(), ACCOUNT)
+        vault.back.set()
+        return [here, *await asyncio.gather(there, behind, return_exceptions=True)]
+
+    assert said(asyncio.run(both())) == [("accepted", 1), "TryAgain", "TryAgain"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +22,7 @@ from services.running import Stopping
 from services.settings import Settings
 from services.wiring import Installation
 from tests.examples import stage
+from tests.servers import kafka
 
 
 class Work:
@@ -112,7 +116,7 @@ def test_who_ends_when_idle_ticks_no_clock_and_who_goes_on_does(tmp_path: Path) 
         pass
     for clock, told in ((None, len(untold)), (lambda: 1_800_000_000_000, len(untold) + 1)):
         for _ in range(2):  # the first folds, and then it is known whose clock has not ticked
-            roles.Folding(parts, clock).step()
+            roles.Folding(parts.shards[0], clock).step()
         assert parts.source.end("0") == told
     parts.close()
 
@@ -129,6 +133,11 @@ class OneLock:
 
     def still(self) -> bool:
         return self._mine
+
+    def release(self) -> None:
+        if self._mine:
+            self._mine = False
+            self._lock.release()
 
     def lose(self) -> None:
         """As when the connection is lost and another takes it."""
@@ -169,3 +178,63 @@ def test_a_standby_takes_over_when_the_lock_is_free(monkeypatch: pytest.MonkeyPa
     shared.release()
     standby.join(10)
     assert told(numbers, 'rendezvous_role_events_total{role="relay"}') == 5
+
+
+# --- several stores -----------------------------------------------------------------------------------------------------------
+
+
+class Partitions:
+    """A source log of two partitions, each decided into a store of its own. `told` is what each store's next steps come to."""
+
+    def __init__(self, *told: list[int | Exception]) -> None:
+        self.shards = [SimpleNamespace(number=number, sync=partial(self._sync, steps)) for number, steps in enumerate(told)]
+        self.source = SimpleNamespace(partitions=lambda: [str(shard.number) for shard in self.shards])
+        self.syncs: list[int] = []
+
+    def _sync(self, steps: list[int | Exception]) -> SimpleNamespace:
+        self.syncs.append(len(steps))
+        return SimpleNamespace(step=partial(self._step, steps))
+
+    def _step(self, steps: list[int | Exception], partition: str) -> Counter[tuple[str, str]] | None:
+        found = steps.pop(0) if steps else 0
+        if isinstance(found, Exception):
+            raise found
+        return Counter({("active-window", "applied"): found}) if found else None
+
+    def shard_of_partition(self, partition: str) -> SimpleNamespace:
+        return self.shards[int(partition)]
+
+    def deciding(self, until_idle: bool = False) -> roles.Deciding:
+        return roles.Deciding(cast(Installation, self), Numbers("sync"), until_idle)
+
+
+def test_a_store_that_is_away_holds_up_no_other_and_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roles, "FIRST_TRY", 60.0)
+    monkeypatch.setattr(roles, "LAST_TRY", 60.0)
+    away: list[int | Exception] = [TryAgain("nobody answers"), 9]
+    deciding = Partitions(away, [3, 4]).deciding()
+    assert (deciding.step(), deciding.step(), deciding.step()) == (3, 4, 0)
+    assert away == [9], "it was asked once"
+
+
+def test_a_store_that_is_back_is_decided_into_again() -> None:
+    deciding = Partitions([TryAgain("nobody answers"), 9], [3]).deciding()
+    assert deciding.step() == 3
+    assert kafka.eventually(lambda: deciding.step() == 9, 10)
+
+
+def test_who_is_to_end_when_idle_waits_for_a_store_that_is_away() -> None:
+    deciding = Partitions([TryAgain("nobody answers"), TryAgain("nobody answers"), 9], [3]).deciding(until_idle=True)
+    assert deciding.step() == 3
+    with pytest.raises(TryAgain, match="nobody answers"):
+        deciding.step()
+    assert (deciding.step(), deciding.step()) == (9, 0)
+
+
+def test_after_a_conflict_in_one_store_only_that_one_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roles, "FIRST_TRY", 0.0)
+    monkeypatch.setattr(roles, "LAST_TRY", 0.0)
+    parts = Partitions([1, Conflict("somebody was first"), 2], [3, 4, 5])
+    deciding = parts.deciding()
+    assert [deciding.step() for _ in range(3)] == [4, 4, 7]
+    assert len(parts.syncs) == 3

@@ -61,3 +61,94 @@ def test_what_kafka_is_told_comes_from_the_variables(monkeypatch: pytest.MonkeyP
     )
     assert (cluster.username, cluster.password, "hunter2" in repr(cluster), "hunter2" in repr(settings)) == ("ana", "hunter2", False, False)
     assert (options.partitions, options.retention_ms) == (5, 30 * 86_400_000)
+
+
+ONE = "postgresql://r:p%20w@one,two:5433/r?target_session_attrs=read-write"
+
+
+@pytest.mark.parametrize(
+    ("store", "found"),
+    [
+        ("postgresql://db/r", [("postgresql://db/r", "mine")]),
+        ("postgresql://db/r?schema=x", [("postgresql://db/r", "x")]),
+        ("postgresql://db/r?schema=x&sslmode=require", [("postgresql://db/r?sslmode=require", "x")]),
+        (f"{ONE}&schema=a {ONE}&schema=b", [(ONE, "a"), (ONE, "b")]),
+        (f"\n{ONE},\n  postgres://three/r\n", [(ONE, "mine"), ("postgres://three/r", "mine")]),
+    ],
+    ids=["one", "its schema", "its schema and more", "two of several hosts each", "two, a line and a comma apart"],
+)
+def test_stores_are_named_one_after_the_other_each_with_its_schema(store: str, found: list[tuple[str, str]]) -> None:
+    settings = Settings(store=SecretStr(store), store_schema="mine")
+    assert [tuple(one) for one in settings.databases()] == found
+    assert settings.scheme_of_store() == "postgresql"
+
+
+@pytest.mark.parametrize(
+    ("store", "why"),
+    [
+        ("postgresql://u:hunter2@db/r postgresql://u:hunter2@db/r", "names a store twice"),
+        ("postgresql://u:hunter2@db/r?schema=mine postgresql://u:hunter2@db/r", "names a store twice"),
+        ("postgresql://u:hunter2@db/r sqlite:///data", "each is a postgresql:// URL"),
+        ("sqlite:///one sqlite:///two", "each is a postgresql:// URL"),
+        ("postgresql://db/r mysql://u:hunter2@db/r", "mysql:// is not supported"),
+    ],
+    ids=["twice", "twice, once by its schema", "a file among them", "two files", "another kind"],
+)
+def test_stores_that_cannot_be_are_refused_without_their_secrets(store: str, why: str) -> None:
+    settings = Settings(store=SecretStr(store), store_schema="mine")
+    with pytest.raises(BadInput, match=f"RENDEZVOUS_STORE: .*{why}") as refused:
+        _ = settings.scheme_of_store(), settings.databases()
+    assert "hunter2" not in str(refused.value)
+
+
+def test_what_is_read_from_has_its_store_s_schema_and_there_is_one_for_each() -> None:
+    stores = SecretStr("postgresql://one/r?schema=a postgresql://one/r?schema=b")
+    read = Settings(store=stores, store_read=SecretStr("postgresql://two/r postgresql://three/r"))
+    assert [tuple(one) for one in read.replicas()] == [("postgresql://two/r", "a"), ("postgresql://three/r", "b")]
+    assert Settings(store=stores).replicas() == []
+
+
+@pytest.mark.parametrize(
+    ("read", "why"),
+    [
+        ("postgresql://u:hunter2@two/r postgresql://u:hunter2@three/r", "names 2 for 1 stores"),
+        ("sqlite:///data", "sqlite:// is not supported"),
+        ("postgresql://u:hunter2@two,three/r?load_balance_hosts=random", "an answer comes from one server"),
+    ],
+    ids=["more than stores", "a file", "two servers at once"],
+)
+def test_what_cannot_be_read_from_is_refused(read: str, why: str) -> None:
+    with pytest.raises(BadInput, match=f"RENDEZVOUS_STORE_READ: .*{why}") as refused:
+        Settings(store=SecretStr("postgresql://one/r"), store_read=SecretStr(read)).replicas()
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        pytest.param(None, None, id="none"),
+        pytest.param("https://sync.example/", "https://sync.example", id="a host"),
+        pytest.param("https://sync.example/rendezvous/", "https://sync.example/rendezvous", id="a prefix"),
+        pytest.param("http://127.0.0.1:8321", "http://127.0.0.1:8321", id="this machine"),
+    ],
+)
+def test_the_public_address_has_no_stroke_at_its_end(url: str | None, found: str | None) -> None:
+    assert Settings(public_url=url).public() == found
+
+
+@pytest.mark.parametrize("url", ["sync.example", "http://sync.example", "https://", "https://sync.example/?a=1", "ftp://127.0.0.1", ""])
+def test_what_providers_would_not_call_is_no_public_address(url: str) -> None:
+    with pytest.raises(BadInput, match="RENDEZVOUS_PUBLIC_URL"):
+        Settings(public_url=url).public()
+
+
+@pytest.mark.parametrize("provider", ["google", "office365", "hubspot"])
+def test_an_app_is_an_id_and_a_secret(provider: str) -> None:
+    id_, secret = {f"{provider}_client_id": "app"}, {f"{provider}_client_secret": SecretStr("hunter2")}
+    made = Settings.model_validate(id_ | secret)
+    assert (made.app_of(provider), Settings().app_of(provider)) == (("app", "hunter2"), None)
+    for half, missing in ((id_, "SECRET"), (secret, "ID")):
+        with pytest.raises(BadInput, match=f"RENDEZVOUS_{provider.upper()}_CLIENT_{missing}") as refused:
+            Settings.model_validate(half).app_of(provider)
+        assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in repr(made)

@@ -123,6 +123,18 @@ def test_a_deletion_that_arrives_first_is_remembered() -> None:
 # --- restored ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("ordered", [True, False], ids=["both with a sequence", "the deletion without"])
+def test_what_is_deleted_and_restored_within_one_instant_is_restored(ordered: bool) -> None:
+    gone = GONE if ordered else {name: value for name, value in GONE.items() if name != "sequence"}
+    assert same_in_any_order(HERE, ROW, gone, restored(2)).shown() == ENTRY
+
+
+def test_a_restored_row_that_still_tells_when_it_was_changed_is_restored_all_the_same() -> None:
+    back = restored(2)
+    back["data"]["provenance"]["updated"] = ROW["data"]["provenance"]["updated"]
+    assert same_in_any_order(HERE, ROW, GONE, back).shown() == ENTRY
+
+
 def restored(revision: float, **fields: str) -> Event:
     """The CRM's restore of the row."""
     return row(revision=revision, uid=UID, kind="meeting.restored", **fields)  # type: ignore[arg-type]  # content, as text

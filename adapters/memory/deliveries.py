@@ -1,0 +1,84 @@
+"""Memory twin of the deliveries."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from itertools import count
+
+from msgspec.structs import replace
+
+from adapters.superseding import kept
+from domain.errors import Conflict
+from domain.outside import Delivery, Link, Request
+
+
+class MemoryDeliveries:
+    """`outside.Deliveries` in a dict, oldest first. `now` is our clock (ms): by it a lease has run out; without one, none does
+    before another claims the work."""
+
+    def __init__(self, now: Callable[[], int] = lambda: 0) -> None:
+        self._now = now
+        self._deliveries: dict[str, Delivery] = {}
+        self._leases = count(1)
+        self._lock = threading.Lock()
+
+    def put(self, requests: Sequence[Request]) -> None:
+        """See the port."""
+        with self._lock:
+            for request in requests:
+                if request.id not in self._deliveries:
+                    self._put(request)
+
+    def _put(self, new: Request) -> None:
+        same = (one for one in self._deliveries.values() if (one.request.meeting, one.request.link) == (new.meeting, new.link))
+        request, superseded = kept(new, [one.request for one in same if _nobody_began(one)])
+        for id in superseded:
+            self._deliveries[id] = replace(self._deliveries[id], state="superseded", reason=f"{request.id} says all of it")
+        self._deliveries[request.id] = Delivery(request=request, due_at=request.requested_at)
+
+    def claim(self, now: int, lease_ms: int, limit: int) -> list[Delivery]:
+        """See the port."""
+        with self._lock:
+            heads: dict[Link, Delivery] = {}
+            for one in self._deliveries.values():
+                if one.state == "waiting":
+                    heads.setdefault(one.request.link, one)
+            busy = {one.request.link for one in self._deliveries.values() if one.until > now}
+            due = [one for link, one in heads.items() if one.due_at <= now and link not in busy]
+            lease = next(self._leases)
+            due.sort(key=lambda one: (one.due_at, one.request.link))
+            claimed = [replace(one, until=now + lease_ms, lease=lease) for one in due[:limit]]
+            self._deliveries.update((one.request.id, one) for one in claimed)
+        return claimed
+
+    def keep(self, delivery: Delivery) -> None:
+        """See the port."""
+        with self._lock:
+            there = self._deliveries.get(delivery.request.id)
+            if there is None or there.lease != delivery.lease or there.until <= self._now():
+                raise Conflict(f"the lease of the delivery {delivery.request.id} is lost")
+            self._deliveries[delivery.request.id] = replace(delivery, request=there.request, until=0, lease=0)
+
+    def get(self, id: str) -> Delivery | None:
+        """See the port."""
+        return self._deliveries.get(id)
+
+    def all(self, account: str | None, state: str | None, after: str, limit: int) -> list[Delivery]:
+        """See the port."""
+        with self._lock:
+            found = [one for id, one in sorted(self._deliveries.items()) if id > after]
+        return [one for one in found if account in (None, one.request.link.account) and state in (None, one.state)][:limit]
+
+    def retry(self, id: str, now: int) -> bool:
+        """See the port."""
+        with self._lock:
+            there = self._deliveries.get(id)
+            if there is None or there.state != "failed":
+                return False
+            self._deliveries[id] = replace(there, state="waiting", due_at=now, reason=None)
+        return True
+
+
+def _nobody_began(delivery: Delivery) -> bool:
+    return delivery.state == "waiting" and not delivery.tries and not delivery.lease

@@ -1,0 +1,48 @@
+"""Calling Microsoft Graph: its limits, and its words for what went wrong.
+
+Facts: Graph v1.0, "Throttling limits" (Outlook: 10,000 requests in ten minutes and four at a time, for each app and mailbox) and
+"Error responses". The four at a time need no bucket: of a mailbox, one feed is read, one delivery is under way and one channel
+renewed at any time, each by whoever has its lease.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from adapters.http import Api, Limit, Throttle, Vendor
+from domain.outside import Access, Link
+
+BASE = "https://graph.microsoft.com/v1.0/"
+
+PREFER = 'IdType="ImmutableId", outlook.timezone="UTC"'
+"""On every request that reads or writes events: ids that survive a move, and times in UTC."""
+
+_BUSY = frozenset(
+    (
+        "ApplicationThrottled",
+        "ErrorConcurrentItemSave",
+        "ErrorMailboxInTransit",
+        "ErrorMailboxStoreUnavailable",
+        "ErrorServerBusy",
+        "ErrorTimeoutExpired",
+        "TooManyRequests",
+        "activityLimitReached",
+    )
+)
+_LOST = frozenset(("Authorization_RequestDenied", "ErrorInsufficientScopes", "MailboxNotEnabledForRESTAPI", "InvalidAuthenticationToken"))
+
+
+def api(http: httpx.Client, access: Access, throttle: Throttle, base: str = BASE) -> Api:
+    """The API at `base`, whose version is part of it."""
+    return Api(Vendor("office365", base, _limits, _code, _BUSY, _LOST), http, access, throttle)
+
+
+def _limits(link: Link, kind: str) -> tuple[Limit, ...]:
+    return (Limit(f"office365:mailbox:{link.account}:{link.user}", 16.0, 200.0),)
+
+
+def _code(body: Any) -> object:
+    error = body.get("error") if isinstance(body, dict) else None
+    return error.get("code") if isinstance(error, dict) else None

@@ -1,0 +1,156 @@
+"""`rendezvous connections`: which calendars and portals are connected, connecting and disconnecting them, and the keys of their tokens.
+
+What must stay true: no token and no key is printed; a link that is printed is a secret of its own until it was used, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from typer.core import TyperGroup
+
+from domain.outside import Link
+from domain.recurrence import moment
+
+if TYPE_CHECKING:
+    # Loaded where they are used: `rendezvous --help` need not wait for them.
+    from services.connecting import Connecting
+    from services.rotating import Keeping
+    from services.wiring import Installation
+
+Account = Annotated[str, typer.Argument(help="The account (HubSpot portal id).")]
+Provider = Annotated[str, typer.Argument(help="google, office365 or hubspot.")]
+User = Annotated[str | None, typer.Option("--user", help="CRM user id of the calendar's owner; none for hubspot.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. [default: ./data]", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, as the API would answer.")]
+
+Wired = Callable[["Installation"], "Connecting"]
+Kept = Callable[["Installation"], "Keeping"]
+
+
+class _ListByDefault(TyperGroup):
+    """`connections 62515` lists, as it did before there was anything else to do."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """See click, of which typer has a copy of its own or not, by its version."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+def add(app: typer.Typer, wired: Wired, kept: Kept) -> None:
+    """The commands. `wired` makes what connects of an installation, `kept` tells what is sealed and under which keys."""
+    group = typer.Typer(
+        help="Calendars and portals: list, connect, disconnect; the keys of their tokens.", no_args_is_help=True, cls=_ListByDefault
+    )
+    _add_looking(group, wired)
+    _add_acting(group, wired)
+    _add_keys(group, kept)
+    app.add_typer(group, name="connections")
+
+
+def _add_looking(group: typer.Typer, wired: Wired) -> None:
+    @group.command("list")
+    def list_(account: Account, data: Data = None, json: Json = False) -> None:
+        """The account's calendar connections and how they are.
+
+        Example: rendezvous connections list 62515
+        """
+        parts = _installation(data)
+        found = msgspec.json.decode(parts.reading.connections(account))["connections"]
+        if json:
+            _put({"connections": found})
+            return
+        for one in found:
+            why = f" ({one['reason']})" if one.get("reason") else ""
+            _say(f"user {one['user']}  {one.get('provider')}  {one['state']}{why}  since {one.get('since')}")
+        for line in _portal(wired(parts), account):
+            _say(line)
+        if not found:
+            _say(f"no calendar was ever connected in account {account}")
+
+
+def _portal(connecting: Connecting, account: str) -> list[str]:
+    grant = connecting.portal(account)
+    if grant is None:
+        return []
+    why = f" ({grant.reason})" if grant.reason else ""
+    return [f"portal {grant.tenant}  hubspot  {grant.state}{why}  since {_time(grant.granted_at)}"]
+
+
+def _add_acting(group: typer.Typer, wired: Wired) -> None:
+    @group.command()
+    def connect(account: Account, provider: Provider, data: Data = None, user: User = None, json: Json = False) -> None:
+        """Make a link to hand to a user, who opens it and gives his consent at the provider. It opens once, within a day.
+
+        Example: rendezvous connections connect 62515 google --user 501
+        """
+        connecting = wired(_installation(data))
+        ticket = connecting.hand_over(connecting.link(account, provider, user))
+        if json:
+            _put({"url": ticket.url, "until": _time(ticket.until)})
+            return
+        print(ticket.url)  # standard output, for scripts
+        _say(f"good once, until {_time(ticket.until)}: whoever opens it connects his own", stderr=True)
+
+    @group.command()
+    def disconnect(account: Account, provider: Provider, data: Data = None, user: User = None, json: Json = False) -> None:
+        """Disconnect: revoke the permission at the provider, forget it here, read no more. What stands in the timelines stays.
+
+        Example: rendezvous connections disconnect 62515 google --user 501
+        """
+        ended = wired(_installation(data)).disconnect(Link(account, provider, user or ""))
+        if json:
+            _put({"revoked": ended.revoked, "note": ended.note})
+            return
+        _say("disconnected, and forgotten by the provider" if ended.revoked else f"disconnected; {ended.note}")
+
+
+def _add_keys(group: typer.Typer, kept: Kept) -> None:
+    @group.command("rotate-keys")
+    def rotate_keys(
+        data: Data = None,
+        remove: Annotated[bool, typer.Option("--remove-old", help="Instead: remove the keys that seal nothing any more.")] = False,
+        json: Json = False,
+    ) -> None:
+        """Seal the providers' tokens under a new key. Restart what was running meanwhile, then call it with --remove-old.
+
+        Example: rendezvous connections rotate-keys
+        """
+        from services import rotating
+
+        keeping = kept(_installation(data))
+        done = rotating.remove_old(keeping) if remove else rotating.rotate(keeping)
+        if json:
+            _put(done)
+            return
+        said = [f"key {done.added} added"] if done.added else []
+        said += [f"{done.resealed:,} secrets sealed anew"]
+        said += [f"keys removed: {', '.join(done.removed) or 'none'}"] if remove else []
+        _say("; ".join(said))
+
+
+def _time(ms: int) -> str:
+    return moment(ms).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _installation(data: Path | None) -> Installation:
+    from services.cli import installation
+
+    return installation(data)
+
+
+def _put(value: Any) -> None:
+    from services.cli import put
+
+    put(value)
+
+
+def _say(line: str, stderr: bool = False) -> None:
+    from services.cli import console
+
+    console(stderr).print(line, markup=False)

@@ -1,0 +1,261 @@
+"""The role that writes: carries out, at the providers, the requests that were recorded with the decisions they follow from.
+
+What must stay true:
+- at least once in calls, once in effect: the writers know their own work again, the confirmation's id is the delivery's, and a delivery
+  is kept as done only after its confirmation is durably in the source log. Whoever dies at any point is repeated, and nothing doubles;
+- one delivery of a link is under way at a time, the oldest first; a link that fails waits by itself, and failing links have a part of
+  the threads, so that the others always have some;
+- what passes is tried again, later each time or when the provider says, for days; what a provider refuses for good is told, stands
+  among the failed ones, and waits for a person; a lost authorisation is waited for;
+- replay, catch-up and rebuild have no part in this: only this role calls a writer.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry, Counter
+
+from domain.errors import AskAPerson, Conflict, Deauthorised, Overtaken, Stop, TryAgain
+from domain.outside import Deliveries, Delivery, Request, Writer, Written
+from domain.ports import Vault
+from domain.recurrence import moment
+from services.monitor import Numbers
+from services.publish import Publisher
+
+log = structlog.get_logger(__name__)
+
+LEASE_MS = 600_000
+"""How long a delivery is held: longer than its calls can take together, each with its limits and its time-outs."""
+
+PAUSE = 0.5
+"""Seconds between two looks for what is due, when nothing is, or while others are under way."""
+
+MOST_TRIES = 100
+"""A delivery that did not pass so often, which takes more than three days, is failed: a person may know why."""
+
+PAGE = 1000
+"""Deliveries that are looked through at once."""
+
+_FIRST_MS, _LONGEST_MS = 2_000, 3_600_000
+_LOST_MS = 300_000
+_NEVER_REPEATED = "a later request of the same meeting was carried out"
+
+State = Literal["waiting", "done", "failed", "superseded"]
+
+
+class Deliver:
+    """Carries out one delivery. Usable by any number of threads. `writers` are by provider; `dice` gives the jitter, 0 to 1."""
+
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        writers: Mapping[str, Writer],
+        vault: Vault,
+        publisher: Publisher,
+        clock: Callable[[], int],
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self.deliveries, self.clock = deliveries, clock
+        self._writers, self._vault, self._publisher, self._dice = writers, vault, publisher, dice
+
+    def carry_out(self, delivery: Delivery) -> State:
+        """A claimed delivery, and keep what became of it: that is returned. Raises `Stop`, and `TryAgain` if the deliveries' store
+        is busy."""
+        after = self._tried(delivery)
+        try:
+            self.deliveries.keep(after)
+        except Conflict:
+            log.info("lease lost", **_names(delivery))
+        return after.state
+
+    def _tried(self, delivery: Delivery) -> Delivery:
+        counted = replace(delivery, tries=delivery.tries + 1)
+        try:
+            return self._attempted(delivery, counted)
+        except Deauthorised as error:
+            log.warning("waits for authorisation", **_names(delivery), reason=error.reason)
+            return replace(delivery, due_at=self._later(_LOST_MS), reason=error.reason)
+        except TryAgain as error:
+            return self._put_off(counted, str(error), error.after)
+        except Stop:
+            raise
+        except Exception as error:  # a bug that one request brings out must not hold up the others, nor be repeated at once
+            log.error("unforeseen", **_names(delivery), error=type(error).__name__)
+            return self._put_off(counted, f"unforeseen: {type(error).__name__}", None)
+
+    def _attempted(self, delivery: Delivery, counted: Delivery) -> Delivery:
+        """As it is to be kept. Raises what `Writer.write` does for what is to be tried again, and what the source log does."""
+        request = delivery.request
+        if _is_repeated(delivery) and self._is_outdated(request):
+            return replace(delivery, state="superseded", reason=_NEVER_REPEATED)
+        try:
+            written = self._written(request)
+        except Overtaken as error:
+            self._tell(request, "overtaken", _failure(request, str(error), final=False))
+            log.info("overtaken", **_names(delivery), reason=str(error))
+            return replace(counted, state="superseded", reason=str(error))
+        except Deauthorised:
+            raise
+        except AskAPerson as error:
+            return self._failed(counted, str(error))
+        self._tell(request, "confirmed", _confirmation(request, written), written.updated)
+        log.info("delivered", **_names(delivery), called=written.called, tries=counted.tries)
+        return replace(counted, state="done", reason=None)
+
+    def _written(self, request: Request) -> Written:
+        writer = self._writers.get(request.link.provider)
+        if writer is None:
+            raise AskAPerson(f"nothing writes to {request.link.provider}")
+        tokens = [guest.person for guest in request.content.guests]
+        people = dict(self._vault.open(request.link.account, tokens)) if tokens else {}
+        return writer.write(request, people)
+
+    def _failed(self, delivery: Delivery, reason: str) -> Delivery:
+        self._tell(delivery.request, "failed", _failure(delivery.request, reason, final=True))
+        log.warning("failed", **_names(delivery), reason=reason, tries=delivery.tries)
+        return replace(delivery, state="failed", reason=reason)
+
+    def _put_off(self, delivery: Delivery, reason: str, after: float | None) -> Delivery:
+        """Later: when the provider said, or after twice as long as the last time; failed if that was often enough."""
+        if delivery.tries >= MOST_TRIES:
+            return self._failed(delivery, f"tried {delivery.tries} times; the last time: {reason}")
+        wait_ms = int(after * 1000) if after is not None else _FIRST_MS * 2 ** min(delivery.tries - 1, 11)
+        due_at = self._later(min(max(wait_ms, _FIRST_MS), _LONGEST_MS))
+        log.info("put off", **_names(delivery), reason=reason, tries=delivery.tries, ms=due_at - self.clock())
+        return replace(delivery, due_at=due_at, reason=reason)
+
+    def _later(self, wait_ms: int) -> int:
+        """After that long or up to a quarter longer, at most an hour: many that failed together shall not come back together."""
+        return self.clock() + min(wait_ms + int(wait_ms * 0.25 * self._dice()), _LONGEST_MS)
+
+    def _is_outdated(self, request: Request) -> bool:
+        """Was a later request of the same meeting and link carried out, while this one was failed?"""
+        after = ""
+        while page := self.deliveries.all(request.link.account, "done", after, PAGE):
+            if any(_is_later(one.request, request) for one in page):
+                return True
+            after = page[-1].request.id
+        return False
+
+    # --- what is told of it
+
+    def _tell(self, request: Request, outcome: str, data: dict[str, Any], at: str | None = None) -> None:
+        """Durable when this returns. Told again, it is a duplicate: its id is the delivery's with the outcome."""
+        account = request.link.account
+        event = {
+            "specversion": "1.0",
+            "id": f"{request.id}:{outcome}",
+            "source": f"/accounts/{account}/deliveries",
+            "type": f"rendezvous.delivery.{'confirmed' if outcome == 'confirmed' else 'failed'}.v1",
+            "subject": request.id,
+            "time": at if _is_time(at) else moment(self.clock()).isoformat(timespec="milliseconds"),
+            "account": account,
+            "partitionkey": account,
+            "datacontenttype": "application/json",
+            "dataschema": "urn:rendezvous:schema:delivery:1",
+            "data": data,
+        }
+        [receipt] = self._publisher.accept([msgspec.json.encode(event)], account)
+        if receipt.outcome == "rejected":
+            raise Stop(f"the word of delivery {request.id} was rejected: {', '.join(error.pointer for error in receipt.errors)}")
+
+
+def _confirmation(request: Request, written: Written) -> dict[str, Any]:
+    said = {"provider": request.link.provider, "id": written.id, "revision": written.revision, "icalUid": written.uid}
+    times = {name: at for name, at in (("updated", written.updated), ("created", written.created)) if _is_time(at)}
+    return {"meeting": str(request.meeting), **said, **times}
+
+
+def _failure(request: Request, reason: str, final: bool) -> dict[str, Any]:
+    return {"meeting": str(request.meeting), "reason": reason, "final": final}
+
+
+def _is_time(text: str | None) -> bool:
+    try:
+        return text is not None and datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _is_repeated(delivery: Delivery) -> bool:
+    """Did a person have it tried again? Only then it was tried before, and nothing says why it has to wait."""
+    return delivery.tries > 0 and delivery.reason is None
+
+
+def _is_later(done: Request, request: Request) -> bool:
+    return (done.meeting, done.link) == (request.meeting, request.link) and done.requested_at > request.requested_at
+
+
+def _names(delivery: Delivery) -> dict[str, Any]:
+    link = delivery.request.link
+    return {"delivery": delivery.request.id, "account": link.account, "provider": link.provider, "user": link.user}
+
+
+@cache
+def _outcomes(registry: CollectorRegistry) -> Counter:
+    """Once a registry: a role that begins anew goes on counting."""
+    return Counter("rendezvous_deliveries", "Deliveries that were tried, by what became of them", ["provider", "state"], registry=registry)
+
+
+class Delivering:
+    """`services.roles.Work`: what is due, by a bounded number of threads."""
+
+    name = "deliver"
+
+    def __init__(self, deliver: Deliver, numbers: Numbers, threads: int = 8) -> None:
+        self._deliver, self._threads = deliver, threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="deliver")
+        self._flying: dict[Future[State], Delivery] = {}
+        self._outcomes = _outcomes(numbers.registry)
+
+    def step(self) -> int:
+        """Begin what is due, and wait until some of it is done with; how many that was, 0 if there is nothing to do."""
+        while self._begin() or self._flying:
+            done, _ = wait(self._flying, timeout=PAUSE, return_when=FIRST_COMPLETED)
+            if done:
+                return sum(self._landed(future) for future in done)
+        return 0
+
+    def _begin(self) -> int:
+        free = self._threads - len(self._flying)
+        claimed = self._deliver.deliveries.claim(self._deliver.clock(), LEASE_MS, free) if free > 0 else []
+        for delivery in claimed:
+            if delivery.tries and self._failing() >= max(self._threads // 4, 1):
+                self._put_back(delivery)
+            else:
+                self._flying[self._pool.submit(self._deliver.carry_out, delivery)] = delivery
+        return len(claimed)
+
+    def _failing(self) -> int:
+        return sum(delivery.tries > 0 for delivery in self._flying.values())
+
+    def _put_back(self, delivery: Delivery) -> None:
+        """Enough threads are at failing links."""
+        try:
+            self._deliver.deliveries.keep(replace(delivery, due_at=self._deliver.clock() + _FIRST_MS))
+        except Conflict:
+            pass  # somebody else has it already
+
+    def _landed(self, future: Future[State]) -> int:
+        """Counted. A thread's failure is the role's: what passes by itself was dealt with by then."""
+        delivery = self._flying.pop(future)
+        self._outcomes.labels(delivery.request.link.provider, future.result()).inc()
+        return 1
+
+    def wait(self) -> None:
+        """See `Work`: nobody tells us when a delivery is due."""
+        time.sleep(PAUSE)
+
+    def lag(self) -> dict[str, int]:
+        """See `Work`: the deliveries that wait, up to a page of them."""
+        return {"0": len(self._deliver.deliveries.all(None, "waiting", "", PAGE))}
