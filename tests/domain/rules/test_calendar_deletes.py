@@ -459,7 +459,7 @@ def test_a_removal_without_a_time_that_was_heard_of_after_the_disconnect_says_no
     assert staged(meeting(), ended(revision=50), untimed(deleted())).shown() == [CONFIRMED]
 
 
-MOVED = {"start": "2026-04-15T11:00:00", "title": "Weekly, moved"}
+MOVED: dict[str, Any] = {"start": "2026-04-15T11:00:00", "title": "Weekly, moved"}
 NAMELESS: dict[str, tuple[tuple[Event, ...], tuple[str, str, str]]] = {
     "as its series made it": ((), ("Weekly", "2026-04-14T08:00:00Z", "cancelled")),
     "seen before under its own id": ((occurrence(SECOND, 1),), ("Weekly", "2026-04-14T08:00:00Z", "cancelled")),
