@@ -200,6 +200,15 @@ def rejudge(meeting: Meeting, keys: Collection[str], cause: Cause, around: Surro
     return Learned(event, settled.decisions, evolve(meeting, event))
 
 
+def ask_again(meeting: Meeting, cause: Cause, around: Surroundings) -> MeetingNoted | None:
+    """What records that something is to be written outside by what was learned of others: a contact has an address now, and can be
+    invited. None if nothing is."""
+    asked = asks(Known(meeting.id, meeting.copies.values(), meeting.view, meeting.asked), around)
+    if not asked:
+        return None
+    return MeetingNoted(account=meeting.account, at=cause.at, recorded_at=cause.recorded_at, cause=cause.event, asks=asked)
+
+
 def absorb(meeting: Meeting, into: UUID, cause: Cause) -> tuple[MeetingAbsorbed, Meeting]:
     """This meeting was found to be another."""
     event = MeetingAbsorbed(account=meeting.account, at=cause.at, recorded_at=cause.recorded_at, cause=cause.event, into=into.hex)

@@ -44,11 +44,12 @@ def installation(data: Path | None, group: str | None = None) -> Installation:
     from services.wiring import Installation
 
     settings = Settings() if data is None else Settings(data=data)
-    _configure_logging(settings.log_level)
+    configure_logging(settings.log_level)
     return Installation(settings, group)
 
 
-def _configure_logging(level: str) -> None:
+def configure_logging(level: str) -> None:
+    """Log lines of this level and above, as JSON on standard error. Raises `BadInput`."""
     import orjson
     import structlog
 

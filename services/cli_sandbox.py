@@ -70,6 +70,7 @@ def people(town: Town) -> None:
 
 def up_with_sandbox(data: Path | None, host: str | None, port: int | None) -> None:
     """`rendezvous up` with a sandbox in the same process, which sends its webhooks here."""
+    from services.cli import configure_logging
     from services.live import Town
     from services.settings import Settings
     from services.up import up
@@ -82,6 +83,7 @@ def up_with_sandbox(data: Path | None, host: str | None, port: int | None) -> No
         people(town)
         told: dict[str, Any] = {} if data is None else {"data": data}
         usual = Settings(**told)
+        configure_logging(usual.log_level)
         where = f"http://{host or usual.host}:{usual.port if port is None else port}"
         parts = Installation(Settings(**told, **town.settings(public_url=where)))
         outside = Outside(parts)

@@ -14,7 +14,7 @@ from domain.association import dissociate
 from domain.contact import Contact
 from domain.decisions import Decision, Outcome, Rule
 from domain.events import ContactDeleted, ContactErased, ContactMerged, ContactNoted, ContactRecorded
-from domain.meeting import Cause, evolve, rejudge
+from domain.meeting import Cause, Meeting, ask_again, evolve, rejudge
 from domain.people import key_of
 from domain.ports import Vault
 from domain.source_events import SourceEvent
@@ -42,7 +42,8 @@ class Contacts:
     def people_sought(self, told: Collection[SourceEvent]) -> list[str]:
         """The keys of the index `people` that deciding these words about contacts of the desk's account will ask for, as far as can be
         foreseen: one query for a batch, where each alone would cost as much."""
-        backfill = self.desk.account.policy.late_contact == "backfill"
+        policy = self.desk.account.policy
+        backfill, invites = policy.late_contact == "backfill", policy.writes.calendar
         keys: list[str] = []
         for event in told:
             if event.kind == "contact.merged":
@@ -50,7 +51,7 @@ class Contacts:
             for token in tokens_of(event):
                 if backfill:
                     keys.append(key_of(token))
-                if self.desk.account.never_logged(self.desk.person(token)) is not None:
+                if invites or self.desk.account.never_logged(self.desk.person(token)) is not None:
                     keys.append(association_key(event.subject))
         return keys
 
@@ -109,6 +110,8 @@ class Contacts:
         if key is None or before.into is not None:  # of a merge, only the survivor's address matches
             return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact),)
         desk.put("addresses", key, contact)
+        if before.key is None and desk.account.policy.writes.calendar:
+            self._invite(contact)
         if key != before.key and desk.account.policy.late_contact == "backfill":
             return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact), *self._rejudge_with([key]))
         return (Decision(Rule.CONTACT_MATCH, Outcome.APPLIED, contact=contact),)
@@ -232,12 +235,22 @@ class Contacts:
                 found += [d for d in learned.decisions if d.guest is not None and d.guest in keys]
         return tuple(found[:50])
 
-    def _dissociate(self, contact: str) -> None:
-        """Take what stands in this contact's timeline by an association alone out of it, if he is never logged."""
+    def _invite(self, contact: str) -> None:
+        """Meetings that were scheduled with this contact before anybody had told his address."""
+        for meeting in self._associated(contact):
+            event = ask_again(meeting, self.cause, self.desk)
+            if event is not None:
+                self.desk.record_meeting(event, evolve(meeting, event))
+
+    def _associated(self, contact: str) -> list[Meeting]:
+        """The meetings that CRM rows associate with this contact, each once."""
         streams = self.desk.entries("people", association_key(contact))
         self.desk.fetch_meetings(streams)
-        for stream in dict.fromkeys(streams):
-            meeting = self.desk.meeting(stream)
+        return [self.desk.meeting(stream) for stream in dict.fromkeys(streams)]
+
+    def _dissociate(self, contact: str) -> None:
+        """Take what stands in this contact's timeline by an association alone out of it, if he is never logged."""
+        for meeting in self._associated(contact):
             event = dissociate(meeting, contact, self.cause, self.desk)
             if event is not None:
                 self.desk.record_meeting(event, evolve(meeting, event))

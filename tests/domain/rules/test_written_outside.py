@@ -176,6 +176,25 @@ def test_both_sides_changing_different_fields_asks_for_the_one_only() -> None:
     assert (ask.changed, ask.revision, ask.content.title, ask.content.location) == (("title",), '"r2"', "Renamed", "Room 5")
 
 
+def test_a_contact_who_is_told_after_his_meeting_is_invited_then() -> None:
+    engine = staged(row(guests=(), contacts=("153",)))
+    (first,) = asked(engine)
+    assert (addresses(engine, first), first.invite) == ([ANA], False)
+    engine.tell(contact("153", "late@client.example", 1))
+    second = asked(engine)[-1]
+    assert (second.action, addresses(engine, second), second.invite) == ("create", [ANA, "late@client.example"], True)
+
+
+def test_a_contact_who_is_told_after_the_event_was_written_is_invited_to_it_once() -> None:
+    engine = staged(row(guests=(), contacts=("153",)))
+    engine.tell(confirmed(engine, asked(engine)[0]))
+    told = contact("153", "late@client.example", 1)
+    engine.tell_one_by_one(told, {**told, "id": "again"}, contact("153", "other@client.example", 2, kind="contact.updated"))
+    second = asked(engine)[-1]
+    assert len(asked(engine)) == 2
+    assert (second.changed, second.invite, addresses(engine, second)) == (("guests",), True, [ANA, "late@client.example"])
+
+
 def test_a_guest_whom_the_organiser_took_away_is_not_invited_again() -> None:
     engine = staged(row(guests=()))
     engine.tell(confirmed(engine, asked(engine)[0]))
