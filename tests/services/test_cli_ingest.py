@@ -23,7 +23,7 @@ from tests.services.test_ingest import ANA, Script, done, page
 def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     # It would bind the loggers of this process to what the runner captures, for all tests after this.
-    monkeypatch.setattr("services.cli._configure_logging", lambda _: None)
+    monkeypatch.setattr("services.cli.configure_logging", lambda _: None)
 
 
 def test_what_is_due_is_read_into_the_installations_log(tmp_path: Path) -> None:
