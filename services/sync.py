@@ -9,7 +9,7 @@ original bytes and holds nobody up.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -75,26 +75,39 @@ class Sync:
         self._batch = batch
         self._desk = Desk(store, vault)
         self._places: dict[str, int] = {}
+        self._turn = 0
 
-    def step(self, partition: str) -> Counts | None:
-        """Decide the next batch of a partition. None if there is nothing to decide."""
+    def step(self, *partitions: str) -> Counts | None:
+        """Decide the next batch of these partitions, in one transaction. None if there is nothing to decide."""
         for attempt in range(TRIES):
-            if partition not in self._places:
-                self._places[partition] = self._store.place(partition)
-            records = self._source.read(partition, self._places[partition], self._batch)
+            for partition in partitions:
+                if partition not in self._places:
+                    self._places[partition] = self._store.place(partition)
+            records = self._next(partitions)
             if not records:
-                self._look_for_the_end(partition)
+                for partition in partitions:
+                    self._look_for_the_end(partition)
                 return None
             try:
                 counts, decided = self.decide(records)
             except Conflict:
                 # Somebody else recorded first. What we know is old: look again.
-                log.info("conflict", partition=partition, attempt=attempt + 1)
-                self._places.pop(partition, None)
+                log.info("conflict", partitions=partitions, attempt=attempt + 1)
+                self._places.clear()
                 continue
-            self._places[partition] = records[decided - 1].position
+            self._places.update(_ends(records[:decided]))
             return counts
-        raise Conflict(f"{partition} could not be decided in {TRIES} tries: does another process own it?")
+        raise Conflict(f"{', '.join(partitions)} could not be decided in {TRIES} tries: does another process own it?")
+
+    def _next(self, partitions: Sequence[str]) -> list[LogRecord]:
+        """At most a batch of records: where little comes of each, of all of them. The one to begin with changes, so that none has to
+        wait for a busy one."""
+        self._turn = (self._turn + 1) % max(len(partitions), 1)
+        found: list[LogRecord] = []
+        for partition in (*partitions[self._turn :], *partitions[: self._turn]):
+            if len(found) < self._batch:
+                found += self._source.read(partition, self._places[partition], self._batch - len(found))
+        return found
 
     def _look_for_the_end(self, partition: str) -> None:
         """A log that ends before what was decided of it is not the log that was decided."""
@@ -111,12 +124,16 @@ class Sync:
             decided, letters = batch.decide(records)
             if letters:
                 self._dead.put(letters)
-            last = records[decided - 1]
-            self._desk.commit([Place(last.partition, last.position)])
+            self._desk.commit([Place(partition, position) for partition, position in _ends(records[:decided]).items()])
         except BaseException:
             self._desk.clear()
             raise
         return batch.counts, decided
+
+
+def _ends(records: list[LogRecord]) -> dict[str, int]:
+    """How far each partition comes with these."""
+    return {record.partition: record.position for record in records}
 
 
 class _Batch:
