@@ -25,6 +25,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from adapters.durable import on_disk
 from adapters.file_lock import alone
 from domain.errors import Stop
 
@@ -220,7 +221,7 @@ class KeyFile:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self._path)
-        _sync_folder(self._path.parent)
+        on_disk(self._path.parent)
 
     def _alone(self) -> AbstractContextManager[None]:
         return alone(self._path.with_name(f"{self._path.name}.lock"), _LOCK_SECONDS)
@@ -229,11 +230,3 @@ class KeyFile:
 def _new() -> tuple[str, bytes]:
     # By chance and not by counting: of two files made one after the other, no key passes for the other's.
     return secrets.token_hex(4), secrets.token_bytes(KEY_BYTES)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,6 @@ stay true: a committed transaction is on the disk, whoever is killed next; and t
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -54,15 +53,6 @@ def _into_wal(connection: sqlite3.Connection) -> None:
             time.sleep(_RETRY_SECONDS)
         else:
             return
-
-
-def on_disk(path: Path) -> None:
-    """Return when the file, or the names in a folder, would survive a power cut."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-from adapters.sqlite.connect import Connections, connect, in_our_words, on_disk
+from adapters.durable import on_disk
+from adapters.sqlite.connect import Connections, connect, in_our_words
 from adapters.sqlite.view_pages import Paging
 from adapters.sqlite.view_writer import (
     CLEAN,
