@@ -1,7 +1,7 @@
-"""Which waiting requests a new one makes needless: the same for every table of deliveries.
+"""Which waiting requests a new one makes needless, and what is forgotten of those that are over: the same for every table of deliveries.
 
-What must stay true: whatever a superseded request would have said, the one that is kept says; and a copy that was never made is
-made, not updated.
+What must stay true: whatever a superseded request would have said, the one that is kept says; a copy that was never made is
+made, not updated; and of what is over nothing stays that says what a meeting is about or who is in it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from domain.events import Content
 from domain.outside import Request
 
 
@@ -21,10 +22,35 @@ class Kept(NamedTuple):
     superseded: tuple[str, ...]
 
 
-def kept(new: Request, waiting: Sequence[Request]) -> Kept:
-    """Of a new request, given those of the same meeting and link that wait and that nobody has begun."""
+DROPPED = "somebody has dropped it"
+"""Why a delivery is superseded that a person has given up."""
+
+OVER = ("done", "superseded")
+"""The states in which nothing is called any more, whatever anybody does."""
+
+
+def kept(new: Request, waiting: Sequence[Request], begun: Sequence[Request] = ()) -> Kept:
+    """Of a new request, given those of the same meeting and link that wait, the oldest first: those that nobody has begun, and those
+    that somebody has."""
     gone = [old for old in waiting if _says_all(new, old)]
-    return Kept(_with_all(new, gone), tuple(old.id for old in gone))
+    request = _with_all(new, gone)
+    if request.action == "create":
+        request = replace(request, former=_former(begun, gone))
+    return Kept(request, tuple(old.id for old in gone))
+
+
+def emptied(request: Request) -> Request:
+    """Where it was to be written and for when, without a word of what it said or of who was in it."""
+    said = request.content
+    content = Content(said.start, said.duration, time_zone=said.time_zone, all_day=said.all_day)
+    return replace(request, content=content, former=None)
+
+
+def _former(begun: Sequence[Request], gone: Sequence[Request]) -> Content | None:
+    """What the newest creation said that was begun; if that is over by now, one that it leaves behind knows it."""
+    made = [old.content for old in begun if old.action == "create"]
+    known = [old.former for old in gone if old.former is not None]
+    return next(reversed(made or known), None)
 
 
 def _says_all(new: Request, old: Request) -> bool:

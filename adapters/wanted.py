@@ -11,10 +11,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from domain import recurrence
 from domain.events import Content, Guest
 from domain.outside import Request
-from domain.people import Person
+from domain.people import Person, key_of
 from domain.recurrence import Duration, Slot, Spec
 
 Data = Mapping[str, Any]
@@ -31,6 +33,19 @@ FAR = 30 * 366 * 86_400_000
 def fields(request: Request) -> tuple[str, ...]:
     """What to write: of a creation all of it."""
     return FIELDS if request.action == "create" else request.changed
+
+
+def untouched(former: Content, data: Data, location: str | None) -> set[str]:
+    """The fields in which a copy says what it was made with: what a person made of the others since is his. `location` is the place as
+    it was wanted then. Guests and associations are among them: whoever is missing is seen one by one."""
+    changed = unsaid(former, FIELDS, data, location)
+    return set(FIELDS) - changed - ({"conference"} if "place" in changed else set())
+
+
+def joining(request: Request) -> Content:
+    """The content with those guests whom no earlier creation has invited: if one of those is missing, somebody took him away."""
+    were = {key_of(guest.person) for guest in request.former.guests} if request.former is not None else set()
+    return replace(request.content, guests=tuple(guest for guest in request.content.guests if key_of(guest.person) not in were))
 
 
 def shape(content: Content) -> Spec:

@@ -40,8 +40,9 @@ class Grant(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     are secret: they stand in no log, URL or error.
 
     `address` is the mailbox's, `calendar` the id of its primary calendar, `tenant` the portal's or directory's id. `state` is
-    `live`, `lost` (the provider takes it no more; `reason` says why, for a person) or `revoked` (by us). `version` counts what was
-    put, from 1."""
+    `live`, `lost` (the provider takes it no more; `reason` says why, for a person) or `revoked` (by us). `granted_at` is when the
+    newest consent was given; `since` when the link was first connected here, by our clock: a consent that renews it keeps that, a
+    disconnection ends it. `version` counts what was put, from 1."""
 
     link: Link
     id: str
@@ -55,6 +56,7 @@ class Grant(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     state: Literal["live", "lost", "revoked"] = "live"
     reason: str | None = None
     granted_at: int = 0
+    since: int = 0
     version: int = 0
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
@@ -247,6 +249,9 @@ class Inbox(Protocol):
     def waiting(self) -> int:
         """How many there are to be read."""
 
+    def forget(self, account: str, provider: str) -> None:
+        """Drop all of an account's notices of a provider, read or not. Nothing is known of them any more."""
+
 
 class Once(Protocol):
     """What may happen once: a login's state, a signature, a nonce."""
@@ -282,7 +287,10 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `content` is what the copy shall say, whole; `changed` which of its fields to write: `title`, `description`, `time`, `place`,
     `conference`, `guests`, `status`, `associations`; for a create all. `invite` says that the provider shall mail the guests.
-    `cancelled`: shown as cancelled (a CRM's outcome; never a calendar's). People stand as sealed tokens."""
+    `cancelled`: shown as cancelled (a CRM's outcome; never a calendar's). People stand as sealed tokens.
+
+    `former`, of a creation, is what an earlier request to make the same copy said, which somebody had begun to carry out when this
+    one was put. Where a copy that is found says something else, a person changed it."""
 
     id: str
     link: Link
@@ -297,11 +305,13 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     invite: bool = False
     cancelled: bool = False
     requested_at: int = 0
+    former: Content | None = None
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
     """A request on its way. `state` is waiting, done, failed (for good; a person may retry it) or superseded (a later request of the
-    same meeting and link says all of it). `tries` how often it was called, `due_at` when it is next, `reason` why not yet."""
+    same meeting and link says all of it). `tries` how often it was called, `due_at` when it is next, `reason` why not yet. What the
+    request of a done or superseded one said (words, people, records) is forgotten; what was written where, and for when, stays."""
 
     request: Request
     state: Literal["waiting", "done", "failed", "superseded"] = "waiting"
@@ -317,7 +327,8 @@ class Deliveries(Protocol):
 
     def put(self, requests: Sequence[Request]) -> None:
         """Keep these; one that is there stays as it is. A waiting one of the same meeting and link that nobody has begun is
-        superseded if the new one says all it said (a create stays a create, with the newer content)."""
+        superseded if the new one says all it said (a create stays a create, with the newer content). A create that is put behind
+        one that somebody has begun has that one's content as its `former`."""
 
     def claim(self, now: int, lease_ms: int, limit: int) -> list[Delivery]:
         """At most one of each link, its oldest waiting one, if that is due and nobody has any of that link; the longest due first."""
@@ -333,6 +344,13 @@ class Deliveries(Protocol):
 
     def retry(self, id: str, now: int) -> bool:
         """A failed one waits again; False if there is none such."""
+
+    def drop(self, id: str) -> bool:
+        """A failed one is given up by a person, and superseded; False if there is none such."""
+
+    def prune(self, before: int) -> int:
+        """Drop the done and superseded ones that were last due before a time (ms); how many those were. They stay beside a failed or
+        waiting one of the same meeting and link: only by them it is known whether that one is outdated."""
 
 
 # --- providers ---------------------------------------------------------------------------------------------------------------

@@ -298,7 +298,7 @@ def serve(
     from services.serve import serve as run
 
     parts = installation(data)
-    run(parts, host or parts.settings.host, parts.settings.port if port is None else port)
+    run(parts, host or parts.settings.host, parts.settings.port if port is None else port, _outside(parts))
 
 
 @app.command()
@@ -313,7 +313,6 @@ def up(
     Example: rendezvous up --sandbox
     """
     from services.up import up as run
-    from services.wiring_providers import Outside
 
     if sandbox:
         from services.cli_sandbox import up_with_sandbox
@@ -321,7 +320,7 @@ def up(
         up_with_sandbox(data, host, port)
         return
     parts = installation(data)
-    outside = Outside(parts)
+    outside = _outside(parts)
     run(parts, host or parts.settings.host, parts.settings.port if port is None else port, outside if outside.is_set_up else None)
 
 
@@ -332,6 +331,8 @@ def migrate(data: Data = None) -> None:
     Example: RENDEZVOUS_LOG=kafka://localhost:9092 RENDEZVOUS_STORE=postgresql://localhost/rendezvous rendezvous migrate
     """
     parts = installation(data)
+    if (outside := _outside(parts)).is_set_up:
+        _ = outside.envelope  # without keys the roles would begin and stop: said here, before anything is made
     for done in parts.migrate():
         console().print(done, markup=False)
     parts.opened()
@@ -603,13 +604,13 @@ def tokens_revoke(token: Annotated[str, typer.Argument(help="A token's id, from 
 
 @app.command()
 def doctor(data: Data = None, json: Json = False) -> None:
-    """Look the installation over: files, positions, lag, dead letters, holds, connections.
+    """Look the installation over: files, positions, lag, dead letters, permissions, feeds, channels, deliveries.
 
     Example: rendezvous doctor
     """
     from services.doctor import examine
 
-    report = examine(installation(data))
+    report = examine(parts := installation(data), _outside(parts))
     if json:
         put(report)
     else:
@@ -649,18 +650,24 @@ def demo(
     run(data, serve_after, port, console(), live)
 
 
+def _outside(parts: Installation) -> Outside:
+    from services.wiring_providers import Outside
+
+    return Outside(parts)
+
+
 def _add_providers() -> None:
     """The commands about providers, each in a module of its own."""
     from services import cli_connections, cli_deliver, cli_ingest, cli_sandbox
 
-    def outside(parts: Installation) -> Outside:
-        from services.wiring_providers import Outside
+    def roles() -> Any:
+        from services import roles
 
-        return Outside(parts)
+        return roles
 
-    cli_ingest.add(app, lambda parts: outside(parts).ingesting())
-    cli_deliver.add(app, lambda parts: outside(parts).deliver(), lambda parts: outside(parts).deliveries)
-    cli_connections.add(app, lambda parts: outside(parts).connecting(), lambda parts: outside(parts).keeping())
+    cli_ingest.add(app, lambda parts, numbers: roles().ingesting(_outside(parts), numbers))
+    cli_deliver.add(app, lambda parts, numbers: roles().delivering(_outside(parts), numbers), lambda parts: _outside(parts).deliveries)
+    cli_connections.add(app, lambda parts: _outside(parts).connecting(), lambda parts: _outside(parts).keeping())
     cli_sandbox.add(app)
 
 

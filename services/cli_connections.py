@@ -1,6 +1,7 @@
 """`rendezvous connections`: which calendars and portals are connected, connecting and disconnecting them, and the keys of their tokens.
 
-What must stay true: no token and no key is printed; a link that is printed is a secret of its own until it was used, and says so.
+What must stay true: no token and no key that is in use is printed; a link that is printed is a secret of its own until it was used, and
+says so.
 """
 
 from __future__ import annotations
@@ -111,6 +112,16 @@ def _add_acting(group: typer.Typer, wired: Wired) -> None:
 
 
 def _add_keys(group: typer.Typer, kept: Kept) -> None:
+    @group.command("new-key")
+    def new_key() -> None:
+        """Print a new key for RENDEZVOUS_KEYS, as ID:BASE64. It is kept nowhere: whoever has it opens what is sealed under it.
+
+        Example: rendezvous connections new-key >> keys
+        """
+        from services import rotating
+
+        print(rotating.new_key())  # standard output, for scripts
+
     @group.command("rotate-keys")
     def rotate_keys(
         data: Data = None,

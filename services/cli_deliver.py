@@ -18,7 +18,8 @@ from domain.recurrence import moment
 
 if TYPE_CHECKING:
     # Loaded where they are used: `rendezvous --help` need not wait for them.
-    from services.deliver import Deliver
+    from services.monitor import Numbers
+    from services.roles import Work
     from services.wiring import Installation
 
 PAGE = 1000
@@ -32,11 +33,12 @@ Account = Annotated[str | None, typer.Option("--account", help="Only this accoun
 State = Annotated[str | None, typer.Option("--state", help="waiting, done, failed or superseded.")]
 
 Opened = Callable[["Installation"], Deliveries]
-Wired = Callable[["Installation"], "Deliver"]
+Wired = Callable[["Installation", "Numbers"], "Work"]
 
 
 def add(app: typer.Typer, wired: Wired, opened: Opened) -> None:
-    """The commands. `wired` makes the role's work of an installation, `opened` only the table, which needs no provider's settings."""
+    """The commands. `wired` makes the role's work of an installation, which tells the numbers how it is; `opened`
+    only the table, which needs no provider's settings."""
 
     @app.command()
     def deliver(data: Data = None, until_idle: UntilIdle = False) -> None:
@@ -46,11 +48,9 @@ def add(app: typer.Typer, wired: Wired, opened: Opened) -> None:
         """
         from services import roles
         from services.cli import installation
-        from services.deliver import Delivering
 
         parts = installation(data)
-        work = wired(parts)
-        roles.run("deliver", parts, lambda numbers: Delivering(work, numbers), until_idle)
+        roles.run("deliver", parts, lambda numbers: wired(parts, numbers), until_idle)
 
     app.add_typer(_deliveries(opened), name="deliveries")
 

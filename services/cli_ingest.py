@@ -10,17 +10,18 @@ import typer
 
 if TYPE_CHECKING:
     # Loaded where they are used: `rendezvous --help` need not wait for them.
-    from services.ingest import Ingesting
+    from services.monitor import Numbers
+    from services.roles import Work
     from services.wiring import Installation
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. [default: ./data]", show_default=False)]
 UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End when nothing is due any more.")]
 
-Wired = Callable[["Installation"], "Ingesting"]
+Wired = Callable[["Installation", "Numbers"], "Work"]
 
 
 def add(app: typer.Typer, wired: Wired) -> None:
-    """The command. `wired` makes the role's work of an installation."""
+    """The command. `wired` makes the role's work of an installation, which tells the numbers how it is."""
 
     @app.command()
     def ingest(data: Data = None, until_idle: UntilIdle = False) -> None:
@@ -32,4 +33,4 @@ def add(app: typer.Typer, wired: Wired) -> None:
         from services.cli import installation
 
         parts = installation(data)
-        roles.run("ingest", parts, lambda _: wired(parts), until_idle)
+        roles.run("ingest", parts, lambda numbers: wired(parts, numbers), until_idle)

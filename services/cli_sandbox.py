@@ -1,6 +1,6 @@
 """`rendezvous sandbox`: made-up providers on this machine, and `rendezvous up --sandbox`, an installation connected to them.
 
-What must stay true: everything listens on loopback; what stands in a sandbox is gone when it ends.
+What must stay true: everything listens on loopback, unless somebody says otherwise; what stands in a sandbox is gone when it ends.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 ACCOUNT, ANA, BEN, BO = "62515", "ana@acme.example", "ben@acme.example", "bo@client.example"
 USER = "501"
 """Ana's CRM user id: the first in a portal."""
-HTTP, HTTPS = 8400, 8443
+HTTP, HTTPS, LOOPBACK = 8400, 8443, "127.0.0.1"
 
 Port = Annotated[int, typer.Option("--port", help="Port of the simulators; 0: any free one.")]
 SecurePort = Annotated[int, typer.Option("--https-port", help="The same with TLS, which some clients insist on; 0: any free one.")]
 Seed = Annotated[int, typer.Option("--seed", help="What chance begins with: the same gives the same ids.")]
+Host = Annotated[str, typer.Option("--host", help="Address to listen on. Beyond loopback, whoever reaches it may act in it.")]
+Hooks = Annotated[str | None, typer.Option("--hooks", help="Where the CRM's webhooks go: an installation's address on this machine.")]
 Empty = Annotated[bool, typer.Option("--empty", help="With nobody in it.")]
 
 
@@ -32,7 +34,14 @@ def add(app: typer.Typer) -> None:
     """The command."""
 
     @app.command()
-    def sandbox(port: Port = HTTP, https_port: SecurePort = HTTPS, seed: Seed = 0, empty: Empty = False) -> None:
+    def sandbox(
+        port: Port = HTTP,
+        https_port: SecurePort = HTTPS,
+        seed: Seed = 0,
+        empty: Empty = False,
+        host: Host = LOOPBACK,
+        hooks: Hooks = None,
+    ) -> None:
         """Made-up providers on this machine: Google Calendar, Microsoft Graph and HubSpot, over real HTTP.
 
         Act in them on the page that is printed, or over /sandbox/...; any of their client libraries can be pointed at them.
@@ -42,11 +51,15 @@ def add(app: typer.Typer) -> None:
         from services.live import Town
         from services.running import Stopping
 
-        town = Town(seed, port, https_port)
+        town = Town(seed, port, https_port, host)
         with closing(town.sandbox):
             town.sandbox.start()
             if not empty:
                 people(town)
+            if hooks is not None:
+                town.hubspot.subscribe(f"{hooks}/v1/hooks/hubspot")
+            if host != LOOPBACK:
+                _say(f"it listens on {host}: nobody is asked for a password, so let no stranger reach it")
             _say(f"the sandbox is at {town.sandbox.url}/sandbox/ and {town.sandbox.https_url} (stop with Ctrl-C)")
             _say(f"certificate of the latter: {town.sandbox.certificate}")
             _say("an installation is pointed at it by:")

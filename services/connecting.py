@@ -22,7 +22,7 @@ import structlog
 from msgspec.structs import replace
 
 from domain.errors import AskAPerson, BadInput, NotFound, RendezvousError, TryAgain
-from domain.outside import Authority, Channels, Cursors, Grant, Grants, Link, Once, Watch
+from domain.outside import Authority, Channels, Cursors, Grant, Grants, Inbox, Link, Once, Watch
 from services.connections import CALENDARS, CALLED, CRM, FEEDS, activated, disconnected, published
 from services.publish import Publisher
 
@@ -93,6 +93,7 @@ class Connecting:
         grants: Grants,
         cursors: Cursors,
         channels: Channels,
+        inbox: Inbox,
         once: Once,
         publisher: Publisher,
         watches: Mapping[str, Watch],
@@ -102,6 +103,7 @@ class Connecting:
     ) -> None:
         self._authorities, self._watches, self._public_url = authorities, watches, (public_url or "").rstrip("/")
         self._grants, self._cursors, self._channels, self._once = grants, cursors, channels, once
+        self._inbox = inbox
         self._publisher, self._clock, self._chance = publisher, clock, chance
 
     @property
@@ -208,7 +210,8 @@ class Connecting:
                 f"{CALLED[old.link.provider]}{_of(old)} is connected for this user, and this is another calendar{_of(grant)}. To switch, "
                 "disconnect the first one: what stands in the timelines stays."
             )
-        return self._grants.put(replace(grant, version=old.version if old else 0, granted_at=self._after_last(grant, old)))
+        granted_at, since = self._after_last(grant, old), old.since if old is not None else self._clock()
+        return self._grants.put(replace(grant, version=old.version if old else 0, granted_at=granted_at, since=since))
 
     def _after_last(self, grant: Grant, old: Grant | None) -> int:
         """Not before the last disconnection or loss, by whichever clock that was timed: their order is what windows are made of."""
@@ -254,6 +257,8 @@ class Connecting:
         published(self._publisher, event)
         ended = self._revoke(grant)
         self._cursors.forget(link)
+        if link.provider == CRM:  # of which an account has one link; of another provider each user has his own
+            self._inbox.forget(link.account, link.provider)
         for channel in self._channels.of(link):
             self._channels.drop(link.provider, channel.id)
         now = self._clock()

@@ -7,6 +7,8 @@ What must stay true:
   the threads, so that the others always have some;
 - what passes is tried again, later each time or when the provider says, for days; what a provider refuses for good is told, stands
   among the failed ones, and waits for a person; a lost authorisation is waited for;
+- nothing is written by a link that nobody has connected here, nor what was requested before it was first connected: a history that
+  is decided anew in another installation writes to nobody;
 - replay, catch-up and rebuild have no part in this: only this role calls a writer.
 """
 
@@ -25,8 +27,8 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter
 
-from domain.errors import AskAPerson, Conflict, Deauthorised, Overtaken, Stop, TryAgain
-from domain.outside import Deliveries, Delivery, Request, Writer, Written
+from domain.errors import AskAPerson, Conflict, Deauthorised, Overtaken, Refused, Stop, TryAgain
+from domain.outside import Deliveries, Delivery, Grants, Request, Writer, Written
 from domain.ports import Vault
 from domain.recurrence import moment
 from services.monitor import Numbers
@@ -46,9 +48,19 @@ MOST_TRIES = 100
 PAGE = 1000
 """Deliveries that are looked through at once."""
 
+REMEMBERED_MS = 30 * 86_400_000
+"""How long a delivery that is over is remembered: a person who asks what became of it asks within a month."""
+
+PRUNE_MS = 3_600_000
+"""How often those that are older are dropped."""
+
 _FIRST_MS, _LONGEST_MS = 2_000, 3_600_000
 _LOST_MS = 300_000
 _NEVER_REPEATED = "a later request of the same meeting was carried out"
+_NOBODY = "nobody has connected {} here"
+_EARLIER = "it was asked for before {} was connected here, and what is older is not written"
+_OF_A_USER = "{} of user {}"
+_CALLED = {"google": "the Google calendar", "office365": "the Office 365 calendar", "hubspot": "HubSpot"}
 
 State = Literal["waiting", "done", "failed", "superseded"]
 
@@ -60,13 +72,14 @@ class Deliver:
         self,
         deliveries: Deliveries,
         writers: Mapping[str, Writer],
+        grants: Grants,
         vault: Vault,
         publisher: Publisher,
         clock: Callable[[], int],
         dice: Callable[[], float] = random.random,
     ) -> None:
         self.deliveries, self.clock = deliveries, clock
-        self._writers, self._vault, self._publisher, self._dice = writers, vault, publisher, dice
+        self._writers, self._grants, self._vault, self._publisher, self._dice = writers, grants, vault, publisher, dice
 
     def carry_out(self, delivery: Delivery) -> State:
         """A claimed delivery, and keep what became of it: that is returned. Raises `Stop`, and `TryAgain` if the deliveries' store
@@ -112,10 +125,21 @@ class Deliver:
         log.info("delivered", **_names(delivery), called=written.called, tries=counted.tries)
         return replace(counted, state="done", reason=None)
 
+    def _admit(self, request: Request) -> None:
+        """Raises `Refused` for what is not ours to write. A lost grant admits: it is waited for."""
+        grant, link = self._grants.get(request.link), request.link
+        called = _CALLED.get(link.provider, link.provider)
+        called = _OF_A_USER.format(called, link.user) if link.user else called
+        if grant is None or grant.state == "revoked":
+            raise Refused(_NOBODY.format(called))
+        if request.requested_at < grant.since:
+            raise Refused(_EARLIER.format(called))
+
     def _written(self, request: Request) -> Written:
         writer = self._writers.get(request.link.provider)
         if writer is None:
             raise AskAPerson(f"nothing writes to {request.link.provider}")
+        self._admit(request)
         tokens = [guest.person for guest in request.content.guests]
         people = dict(self._vault.open(request.link.account, tokens)) if tokens else {}
         return writer.write(request, people)
@@ -217,14 +241,24 @@ class Delivering:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="deliver")
         self._flying: dict[Future[State], Delivery] = {}
         self._outcomes = _outcomes(numbers.registry)
+        self._pruned_at = 0
 
     def step(self) -> int:
         """Begin what is due, and wait until some of it is done with; how many that was, 0 if there is nothing to do."""
+        self._prune()
         while self._begin() or self._flying:
             done, _ = wait(self._flying, timeout=PAUSE, return_when=FIRST_COMPLETED)
             if done:
                 return sum(self._landed(future) for future in done)
         return 0
+
+    def _prune(self) -> None:
+        """Drop what is over for long, now and then."""
+        now = self._deliver.clock()
+        if now >= self._pruned_at + PRUNE_MS:
+            self._pruned_at = now
+            if gone := self._deliver.deliveries.prune(now - REMEMBERED_MS):
+                log.info("pruned", deliveries=gone)
 
     def _begin(self) -> int:
         free = self._threads - len(self._flying)

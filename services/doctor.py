@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from domain.outside import Cursor, Delivery, Grant, Link
+
 if TYPE_CHECKING:
     from services.wiring import Installation, Shard
+    from services.wiring_providers import Outside
+
+HOUR_MS = 3_600_000
+"""A feed that was not read for so long, a delivery that waits for so long, or a channel that ends so soon should be looked at."""
+
+NAMED = 3
+"""Links that are named; of more it is said how many."""
+
+_PAGE = 1000
 
 
 class Check(Struct, frozen=True):
@@ -25,10 +36,12 @@ class Report(Struct, frozen=True):
     checks: list[Check]
 
 
-def examine(parts: Installation) -> Report:
-    """Files, positions and lag, dead letters. Changes nothing."""
+def examine(parts: Installation, outside: Outside | None = None) -> Report:
+    """Files, positions and lag, dead letters; with `outside`, and a provider set up, what is between us and the providers. Changes
+    nothing."""
     relayed, projected = [[look(shard) for shard in parts.shards] for look in (_relayed, _projected)]
-    checks = [_where(parts), _decided(parts), *_numbered(relayed), *_numbered(projected), _dead(parts), *_sound(parts)]
+    checks = [_where(parts), _decided(parts), *_numbered(relayed), *_numbered(projected), _dead(parts)]
+    checks += [*_outside(outside), *_sound(parts)]
     return Report(all(c.ok for c in checks), checks)
 
 
@@ -67,6 +80,87 @@ def _projected(parts: Shard) -> Check:
 def _dead(parts: Installation) -> Check:
     waiting = len(parts.dead.list(None, "", 1000, "waiting"))
     return Check("dead letters", waiting == 0, "none wait" if waiting == 0 else f"{waiting:,} wait: see `rendezvous dead-letters list`")
+
+
+# --- between us and the providers ---------------------------------------------------------------------------------------------
+
+
+def _outside(outside: Outside | None) -> list[Check]:
+    if outside is None or not outside.is_set_up:
+        return []
+    from services.wiring import now
+
+    at, grants = now(), outside.grants.all()
+    try:
+        return [_permissions(grants), _feeds(outside, grants, at), _channels(outside, at), _failed(outside), _waiting(outside, at)]
+    finally:
+        outside.close()
+
+
+def _permissions(grants: list[Grant]) -> Check:
+    lost = [grant.link for grant in grants if grant.state == "lost"]
+    live = sum(grant.state == "live" for grant in grants)
+    says = f"{_many(len(lost), 'permission')} lost, of {_named(lost)}: have these users connect again"
+    return Check("permissions", not lost, says if lost else f"{_many(live, 'permission')} live")
+
+
+def _feeds(outside: Outside, grants: list[Grant], now: int) -> Check:
+    """Those of a lost permission wait for it, and are told there."""
+    live = {grant.link for grant in grants if grant.state == "live"}
+    feeds = [cursor for cursor in outside.cursors.all() if cursor.link in live]
+    late = [cursor for cursor in feeds if _is_late(cursor, now)]
+    if not late:
+        return Check("feeds", True, f"{_many(len(feeds), 'feed')} read within the hour")
+    why = next((f"; {cursor.reason}" for cursor in late if cursor.reason), "")
+    return Check(
+        "feeds",
+        False,
+        f"{_many(len(late), 'feed')} not read for an hour, of {_named([c.link for c in late])}{why}: see the log of `ingest`",
+    )
+
+
+def _is_late(cursor: Cursor, now: int) -> bool:
+    """One that was never read is late when it fails."""
+    return cursor.failures > 0 if cursor.read_at is None else now - cursor.read_at > HOUR_MS
+
+
+def _channels(outside: Outside, now: int) -> Check:
+    """Renewed long before they end, so that one which ends soon was not."""
+    ending = [one.link for one in outside.channels.ending(now + HOUR_MS) if one.state == "active"]
+    says = (
+        f"{_many(len(ending), 'channel')} ended or about to, of {_named(ending)}: does `ingest` run, and is RENDEZVOUS_PUBLIC_URL reached?"
+    )
+    return Check("channels", not ending, says if ending else "none is about to end")
+
+
+def _failed(outside: Outside) -> Check:
+    failed = outside.deliveries.all(None, "failed", "", _PAGE)
+    says = f"{_many(len(failed), 'delivery')} failed: see `rendezvous deliveries list --state failed`"
+    return Check("deliveries failed", not failed, says if failed else "none")
+
+
+def _waiting(outside: Outside, now: int) -> Check:
+    waiting = outside.deliveries.all(None, "waiting", "", _PAGE)
+    late = [one for one in waiting if _waits_long(one, now)]
+    why = next((f"; {one.reason}" for one in late if one.reason), "")
+    says = f"{_many(len(late), 'delivery')} asked for more than an hour ago, for {_named([one.request.link for one in late])}{why}"
+    return Check("deliveries waiting", not late, says if late else f"{_many(len(waiting), 'delivery')} on the way")
+
+
+def _waits_long(delivery: Delivery, now: int) -> bool:
+    return now - delivery.request.requested_at > HOUR_MS
+
+
+def _many(count: int, what: str) -> str:
+    several = f"{what.removesuffix('y')}ies" if what.endswith("y") else f"{what}s"
+    return f"1 {what}" if count == 1 else f"{count:,} {several}"
+
+
+def _named(links: list[Link]) -> str:
+    """Accounts and CRM users, never an address."""
+    different = list(dict.fromkeys(links))
+    named = [f"account {account} {provider}" + (f" user {user}" if user else "") for account, provider, user in different[:NAMED]]
+    return ", ".join(named) + (f" and {len(different) - NAMED:,} more" if len(different) > NAMED else "")
 
 
 def _sound(parts: Installation) -> list[Check]:

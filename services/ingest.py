@@ -3,7 +3,7 @@
 What must stay true:
 - a cursor moves only after the last page is durably in the log: whoever dies in between reads the same again, and the log knows it;
 - a notice is done only when what it came to is in the log;
-- a feed has one reader at a time, by lease, and each page extends it; whoever lost it stops;
+- a feed has one reader at a time, by lease, which pages extend; whoever lost it keeps nothing;
 - a link that fails waits by itself: longer each time, or as long as its provider said; one that lost its authorisation keeps its
   cursor and waits for somebody to connect it again. Failing links have a part of the threads, so that the others always have some;
 - a CRM's users and contacts are known before the meetings that are matched with them are read for the first time; and before a
@@ -33,7 +33,7 @@ from services.publish import Publisher
 log = structlog.get_logger(__name__)
 
 LEASE_MS = 300_000
-"""How long a feed or a notice is held; a page that takes longer than that was lost."""
+"""How long a feed or a notice is held; a page that takes nearly as long was lost."""
 
 PAUSE = 1.0
 """Seconds that a step takes at most, while what it began is under way."""
@@ -47,6 +47,8 @@ BATCH = 500
 NOTICES = 100
 """Notices that are read at once: as many as a batch of HubSpot's may name objects."""
 
+# A lease with this much left is long enough for a page. Each extension waits for the disk, and most polls are over in a moment.
+_ENOUGH_MS = LEASE_MS * 4 // 5
 _FIRST_MS, _LONGEST_MS = 2_000, 900_000
 # A lost grant is found out without asking the provider, so looking again costs nothing; `connect` wakes the cursor anyway.
 _LOST_MS = 3_600_000
@@ -185,10 +187,15 @@ class Ingest:
             if page.events and not (counts.accepted or counts.duplicate) and self._is_early(cursor):
                 return None
             counts = counts.plus(self._publish(cursor.link.account, page))
-            cursor = self.cursors.extend(cursor, self.clock() + LEASE_MS)
+            cursor = self._held(cursor)
             if page.last:
                 return self._moved(cursor, page, began), counts
         raise TryAgain("the feed broke off before its last page")
+
+    def _held(self, cursor: Cursor) -> Cursor:
+        """For another page. Raises `Conflict` if the lease was lost."""
+        now = self.clock()
+        return cursor if cursor.until - now > _ENOUGH_MS else self.cursors.extend(cursor, now + LEASE_MS)
 
     def _moved(self, cursor: Cursor, page: Pulled, began: int) -> Cursor:
         now = self.clock()

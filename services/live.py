@@ -50,13 +50,13 @@ HOST = "127.0.0.1"
 class Town:
     """The providers: one sandbox with a calendar service of each kind, a login, and a CRM."""
 
-    def __init__(self, seed: int = 0, port: int = 0, https_port: int = 0) -> None:
+    def __init__(self, seed: int = 0, port: int = 0, https_port: int = 0, host: str = HOST) -> None:
         self.world = World(seed)
         directory = Directory(self.world)
         self.google, self.office365, self.hubspot = Google(self.world), Office365(self.world, directory), HubSpot(self.world)
         self.entra = Entra(self.world, directory)
         self.sandbox = Sandbox(
-            [self.google, self.entra, self.office365, self.hubspot], self.world, port=port, https_port=https_port, page=page
+            [self.google, self.entra, self.office365, self.hubspot], self.world, port=port, https_port=https_port, host=host, page=page
         )
 
     def settings(self, **more: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ person.
 from __future__ import annotations
 
 import threading
+from collections import Counter as Counted
 from collections.abc import Callable, Iterable, Mapping
 from socketserver import ThreadingMixIn
 from types import TracebackType
@@ -19,10 +20,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from domain.errors import RendezvousError
+from domain.outside import Channels, Cursors, Deliveries, Delivery, Grants
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+MOST = 1000
+"""Deliveries that are looked at in a scrape: above it, it is told that there are so many at least."""
+
 Lag = Callable[[], dict[str, int]]
+Look = Callable[[], Iterable[Metric]]
 
 
 class Numbers:
@@ -40,12 +46,21 @@ class Numbers:
         self.role = role
         self._lag: Lag | None = None
         self._stalls: Callable[[], int] = int
+        self._look: Look = list
         self.registry.register(_Standing(self))
 
     def watch(self, lag: Lag, stalls: Callable[[], int] = int) -> None:
         """From now on these tell how much waits, and how often a consumer was built anew because nothing arrived."""
         self._lag, self._stalls = lag, stalls
         self._working.set(1)
+
+    def look(self, look: Look) -> None:
+        """From now on this tells what stands at the time of a scrape, instead of what did before."""
+        self._look = look
+
+    def standing(self) -> Iterable[Metric]:
+        """That."""
+        return self._look()
 
     def decided(self, counts: Mapping[tuple[str, str], int]) -> None:
         """So many source events were settled by (rule, outcome)."""
@@ -90,7 +105,7 @@ class _Standing(Collector):
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """How much waits, by partition, and the stalls so far."""
+        """How much waits, by partition, the stalls so far, and what the role itself has to tell."""
         lags = GaugeMetricFamily("rendezvous_role_lag_events", "Events that wait for a role", labels=["role", "partition"])
         for partition, events in (self._numbers.lag() or {}).items():
             lags.add_metric([self._numbers.role, partition], events)
@@ -98,6 +113,57 @@ class _Standing(Collector):
         stalls = CounterMetricFamily("rendezvous_role_stalls", "Consumers built anew because nothing arrived", labels=["role"])
         stalls.add_metric([self._numbers.role], self._numbers.stalls())
         yield stalls
+        yield from self._numbers.standing()
+
+
+def feeds_seen(grants: Grants, cursors: Cursors, now: int) -> list[Metric]:
+    """How long ago the feeds were read to their end, and how they are. Those of a lost permission have no age: only their user can help,
+    and theirs would hide everybody else's. Times in ms."""
+    lost = {grant.link for grant in grants.all() if grant.state != "live"}
+    ages: Counted[tuple[str, ...]] = Counted()
+    states: Counted[tuple[str, ...]] = Counted()
+    for cursor in cursors.all():
+        provider = cursor.link.provider
+        state = "lost" if cursor.link in lost else "failing" if cursor.failures else "unread" if cursor.read_at is None else "read"
+        states[provider, state] += 1
+        if cursor.read_at is not None and state != "lost":
+            ages[provider, cursor.feed] = max(ages[provider, cursor.feed], max(now - cursor.read_at, 0))
+    return [
+        _gauge("rendezvous_feed_age_seconds", "Time since the feed read longest ago was read", ("provider", "feed"), ages, 1000),
+        _gauge("rendezvous_feeds", "Feeds by how they are", ("provider", "state"), states),
+    ]
+
+
+def channels_seen(channels: Channels, now: int) -> Metric:
+    """Push channels by how they are: `ended` is one that nobody renewed. Times in ms."""
+    states = Counted((one.link.provider, "ended" if one.expires_at <= now else one.state) for one in channels.ending(now + _FAR_MS))
+    return _gauge("rendezvous_channels", "Push channels by how they are", ("provider", "state"), states)
+
+
+def deliveries_seen(deliveries: Deliveries, now: int) -> list[Metric]:
+    """How many deliveries wait or have failed, `MOST` of each at most, and how long the oldest of those has waited. Times in ms."""
+    waiting, failed = (deliveries.all(None, state, "", MOST) for state in ("waiting", "failed"))
+    states = Counted({("waiting",): len(waiting), ("failed",): len(failed)})
+    ages = Counted({(): max((_age(one, now) for one in waiting), default=0)})
+    return [
+        _gauge("rendezvous_deliveries_open", "Deliveries that are not done", ("state",), states),
+        _gauge("rendezvous_delivery_age_seconds", "Time since the oldest that waits was asked for", (), ages, 1000),
+    ]
+
+
+_FAR_MS = 10 * 365 * 86_400_000
+"""Channels live for weeks: all of them end before that."""
+
+
+def _age(delivery: Delivery, now: int) -> int:
+    return max(now - delivery.request.requested_at, 0)
+
+
+def _gauge(name: str, says: str, labels: tuple[str, ...], values: Mapping[Any, int], by: int = 1) -> Metric:
+    gauge = GaugeMetricFamily(name, says, labels=labels)
+    for found, value in values.items():
+        gauge.add_metric(found, value / by)
+    return gauge
 
 
 class _Server(ThreadingMixIn, WSGIServer):

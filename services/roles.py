@@ -1,4 +1,4 @@
-"""The roles as processes of their own: sync, relay and project, any number of each.
+"""The roles as processes of their own: sync, relay, project, ingest and deliver, any number of each.
 
 What must stay true: being asked to stop, a role finishes its batch, commits it and leaves; what passes by itself (a broker that
 restarts, a database that is busy, another process that was first) is waited for and tried again, and nothing is lost or doubled by
@@ -6,7 +6,8 @@ that; what does not pass ends the process, for a supervisor to start it again an
 
 `sync` shares the partitions of the source log through a consumer group. Of `relay` and of `project` one works for a store and the
 others stand by, through a lock that the store takes back from whoever is gone. Of several stores each process takes its share
-(services/sharing.py), and one that is away holds up nobody who works for another.
+(services/sharing.py), and one that is away holds up nobody who works for another. `ingest` and `deliver` share their work piece by
+piece, through leases; what they had begun when they were asked to stop comes to its end.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from domain.errors import Conflict, TryAgain
-from services.monitor import Monitor, Numbers
+from services.monitor import Monitor, Numbers, channels_seen, deliveries_seen, feeds_seen
 from services.running import Stopping, settle_in
 from services.up import CLOCK_LOOKS, tick
 
 if TYPE_CHECKING:
     from services.sync import Sync
     from services.wiring import Installation, Shard
+    from services.wiring_providers import Outside
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +37,10 @@ PAUSE = 1.0
 
 FIRST_TRY, LAST_TRY = 0.05, 5.0
 """Seconds until what was refused is tried again: doubled each time, within these."""
+
+SMALL, GATHER = 100, 0.01
+"""After a batch of fewer events so many seconds pass until the next: a transaction costs the servers the same for one event as for a
+hundred, and what comes meanwhile shares it."""
 
 PATIENCE = 60.0
 """Seconds of nothing but refusals after which a role that was to end when idle ends with the refusal."""
@@ -86,7 +92,7 @@ class Told(Protocol):
 
 
 class Work(Protocol):
-    """What a role does over and over."""
+    """What a role does over and over. One that has a `close` is closed when the role is done with it."""
 
     def step(self) -> int:
         """Do the next of it; how many events that was, 0 if there was nothing to do."""
@@ -137,14 +143,13 @@ class Deciding:
         self._rests = Rests()
 
     def step(self) -> int:
-        """A batch of each partition."""
+        """A batch of each store's partitions."""
         moved, refusal = 0, None
-        for partition in self._source.partitions():
-            store = self._shard_of(partition).number
+        for store, partitions in self._by_store().items():
             if self._rests.rests(store) and not self._until_idle:
                 continue
             try:
-                moved += self._decided(partition)
+                moved += self._decided(partitions)
                 self._rests.answered(store)
             except TryAgain as error:
                 if self._alone:
@@ -155,11 +160,17 @@ class Deciding:
             raise refusal
         return moved
 
-    def _decided(self, partition: str) -> int:
-        shard = self._shard_of(partition)
+    def _by_store(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for partition in self._source.partitions():
+            found.setdefault(self._shard_of(partition).number, []).append(partition)
+        return found
+
+    def _decided(self, partitions: list[str]) -> int:
+        shard = self._shard_of(partitions[0])
         if shard.number not in self._syncs:
             self._syncs[shard.number] = shard.sync()
-        counts = self._syncs[shard.number].step(partition)
+        counts = self._syncs[shard.number].step(*partitions)
         if counts is None:
             return 0
         self._numbers.decided(counts)
@@ -245,9 +256,16 @@ class Role:
     def __init__(self, begin: Callable[[], Work], until_idle: bool, numbers: Told, stalls: Callable[[], int] = int) -> None:
         self._name, self._begin, self._until_idle, self._numbers, self._stalls = numbers.role, begin, until_idle, numbers, stalls
         self._work: Work | None = None
+        self._moved = 0
 
     def run(self, stopping: Asking) -> None:
         """Work. Raises what does not pass by itself."""
+        try:
+            self._run(stopping)
+        finally:
+            self._leave()
+
+    def _run(self, stopping: Asking) -> None:
         pause, refused_since = FIRST_TRY, None
         while not stopping.asked:
             try:
@@ -264,6 +282,8 @@ class Role:
             pause, refused_since = FIRST_TRY, None
             if idle and self._until_idle:
                 return
+            if 0 < self._moved < SMALL and not self._until_idle:
+                stopping.wait(GATHER)
 
     def _turn(self) -> bool:
         """One step, or the wait for one. True if there was nothing to do."""
@@ -271,7 +291,7 @@ class Role:
             self._work = self._begin()
             self._numbers.watch(self._work.lag, self._stalls)
         began = time.perf_counter()
-        moved = self._work.step()
+        moved = self._moved = self._work.step()
         if moved:
             self._numbers.moved(moved, time.perf_counter() - began)
             log.info("batch", role=self._name, events=moved, seconds=round(time.perf_counter() - began, 4))
@@ -284,8 +304,18 @@ class Role:
         self._numbers.refused(type(refusal).__name__)
         say = log.info if isinstance(refusal, Conflict) else log.warning
         say("again", role=self._name, error=str(refusal), seconds=pause)
-        # Where we were may be wrong now: the next step begins from what is stored.
-        self._work = None if isinstance(refusal, Conflict) else self._work
+        if isinstance(refusal, Conflict):
+            self._leave()  # where we were may be wrong now: the next step begins from what is stored
+
+    def _leave(self) -> None:
+        work, self._work = self._work, None
+        _close(work)
+
+
+def _close(work: object) -> None:
+    close = getattr(work, "close", None)
+    if close is not None:
+        close()
 
 
 Begin = Callable[[Numbers], Work]
@@ -329,6 +359,10 @@ class _Held:
         self._work, self._held = work, held
         self.wait, self.lag = work.wait, work.lag
 
+    def close(self) -> None:
+        """Close the work, if it has to be."""
+        _close(self._work)
+
     def step(self) -> int:
         """See `Work`. Raises `Conflict` if the lock is another's by now, `TryAgain` if nobody can tell."""
         if not self._held.still() and not self._held.take(STANDBY):
@@ -369,3 +403,73 @@ def project(parts: Installation, until_idle: bool) -> None:
 
     # Who is to end when nothing is left to do adds nothing to do.
     run_each("project", parts, lambda shard, _: Folding(shard, None if until_idle else now), until_idle)
+
+
+# --- the roles that work with providers ------------------------------------------------------------------------------------------
+
+
+class _NotSetUp:
+    """Nothing to do, since our app is known at no provider: settings are read when a process begins."""
+
+    def __init__(self, role: str) -> None:
+        log.warning("no provider is set up, so there is nothing to do", role=role)
+
+    def step(self) -> int:
+        """See `Work`."""
+        return 0
+
+    def wait(self) -> None:
+        """See `Work`."""
+        time.sleep(PAUSE)
+
+    def lag(self) -> dict[str, int]:
+        """See `Work`."""
+        return {}
+
+
+class _WithOutside:
+    """Work with providers, and what was opened for it, which is closed after it."""
+
+    def __init__(self, work: Work, outside: Outside) -> None:
+        self._work, self._outside = work, outside
+        self.step, self.wait, self.lag = work.step, work.wait, work.lag
+
+    def close(self) -> None:
+        """First the work, whose last calls need what is outside."""
+        _close(self._work)
+        self._outside.close()
+
+
+def ingesting(outside: Outside, numbers: Numbers) -> Work:
+    """What `ingest` does, with its numbers. Connections whose beginning or end was cut off are finished before."""
+
+    def begun() -> Work:
+        from services.wiring import now
+
+        outside.connecting().restore()
+        numbers.look(lambda: [*feeds_seen(outside.grants, outside.cursors, now()), channels_seen(outside.channels, now())])
+        return outside.ingesting()
+
+    return _with(outside, "ingest", begun)
+
+
+def delivering(outside: Outside, numbers: Numbers) -> Work:
+    """What `deliver` does, with its numbers."""
+
+    def begun() -> Work:
+        from services.wiring import now
+
+        numbers.look(lambda: deliveries_seen(outside.deliveries, now()))
+        return outside.delivering(numbers)
+
+    return _with(outside, "deliver", begun)
+
+
+def _with(outside: Outside, role: str, begun: Callable[[], Work]) -> Work:
+    if not outside.is_set_up:
+        return _NotSetUp(role)
+    try:
+        return _WithOutside(begun(), outside)
+    except BaseException:  # whoever tries again begins with another
+        outside.close()
+        raise

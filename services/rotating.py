@@ -7,6 +7,8 @@ running at the first one may have sealed under it since.
 
 from __future__ import annotations
 
+import base64
+import secrets
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -39,6 +41,11 @@ class Rotated(Struct, frozen=True):
     added: str | None
     resealed: int
     removed: list[str]
+
+
+def new_key() -> str:
+    """A key by chance, as RENDEZVOUS_KEYS takes it: ID:BASE64 of 32 bytes. The id is by chance too, so that two operators make two."""
+    return f"{secrets.token_hex(4)}:{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}"
 
 
 def rotate(keeping: Keeping) -> Rotated:

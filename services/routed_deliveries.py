@@ -54,6 +54,14 @@ class RoutedDeliveries:
         """See the port."""
         return any(store.retry(id, now) for store in self._each)
 
+    def drop(self, id: str) -> bool:
+        """See the port."""
+        return any(store.drop(id) for store in self._each)
+
+    def prune(self, before: int) -> int:
+        """See the port."""
+        return sum(store.prune(before) for store in self._each)
+
     def close(self) -> None:
         """Close each."""
         for store in self._each:

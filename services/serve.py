@@ -104,16 +104,20 @@ class Server(Listener):
         super().__init__(app_of(parts, ending.is_set, outside), host, port, ending)
 
 
-def serve(parts: Installation, host: str, port: int) -> None:
-    """Answer the API until SIGTERM or SIGINT. Raises `OSError` if the address cannot be had, `Stop` if the server ends by itself."""
+def serve(parts: Installation, host: str, port: int, outside: Outside | None = None) -> None:
+    """Answer the API until SIGTERM or SIGINT; with `outside`, and a provider set up, that of connections and pushes too. Raises `OSError`
+    if the address cannot be had, `Stop` if the server ends by itself."""
+    connected = outside if outside is not None and outside.is_set_up else None
     with Stopping() as stopping:
-        server = Server(parts, host, port)
+        server = Server(parts, host, port, connected)
         server.start()
         print(f"rendezvous serves {server.url}/v1 (stop with Ctrl-C)", flush=True)
         while not stopping.wait(0.2) and not server.failed:
             pass
         failed = server.failed
         server.stop()
+    if connected is not None:
+        connected.close()
     if failed:
         raise Stop("the API ended by itself; its log says why")
 

@@ -37,8 +37,8 @@ class Shown(Struct, frozen=True):
 
 
 class Chapter(Struct, frozen=True):
-    """What somebody did, Bo's timeline after it, what Ana's calendar holds (title, state), who was invited by then, and what `explain`
-    says of the thing at hand, if there is one."""
+    """What somebody did, Bo's timeline after it, what Ana's calendar holds (title, state), how often Bo was invited by then, and what
+    `explain` says of the thing at hand, if there is one: a sentence, what was written outside, and each rule that it names."""
 
     title: str
     did: str
@@ -47,6 +47,7 @@ class Chapter(Struct, frozen=True):
     invited: int
     explained: str | None = None
     writes: tuple[str, ...] = ()
+    rules: frozenset[str] = frozenset()
 
 
 class Story:
@@ -55,6 +56,7 @@ class Story:
     def __init__(self, live: Live, provider: str = "google", today: datetime | None = None) -> None:
         self.live, self.town = live, live.town
         self.provider, self.other = (provider, "office365") if provider == "google" else (provider, "google")
+        self._named: dict[str, str] = {}
         self._day = (today or datetime.now(UTC)).replace(hour=9, minute=0, second=0, microsecond=0)
 
     def tell(self) -> Iterator[Chapter]:
@@ -134,6 +136,8 @@ class Story:
         self.live.connect(Link(ACCOUNT, self.other, self.ana), ANA)
         self.provider, self.other = self.other, self.provider
         self.live.settle()
+        # Google tells only in which second an event was made, and what was made before the consent is not synced.
+        self.town.world.move(1000)
         made = self._makes("Next steps", 7, BO)
         did = (
             f"She disconnects, connects her {_CALLED[self.provider]}, and makes a meeting with Bo there. What stood in his timeline stays."
@@ -160,11 +164,13 @@ class Story:
         start, end = self._span(days)
         if self.provider == "google":
             return str(self.town.google.event(ANA, title, start, end, guests)["id"])
-        return self.town.office365.event(ANA, title, start, end, zone=ZONE, guests=guests)
+        made = self.town.office365.event(ANA, title, start, end, zone=ZONE, guests=guests)
+        self._named[made] = self.town.office365.immutable(ANA, made)  # asked now: what is cancelled is gone there
+        return made
 
     def _said(self, id: str) -> str:
         """The id under which an installation sees it."""
-        return id if self.provider == "google" or id.isdecimal() else self.town.office365.immutable(ANA, id)
+        return self._named.get(id, id)
 
     def _moves(self, id: str, days: int) -> None:
         start, end = self._span(days)
@@ -198,6 +204,7 @@ class Story:
             len(self.town.world.invitations(BO)),
             None if explained is None else explained.sentence.removeprefix(f"{about}: "),
             () if explained is None else tuple(write.sentence for write in explained.writes),
+            frozenset() if explained is None else frozenset(reason.rule for reason in explained.decisions),
         )
 
     def _timeline(self) -> tuple[Shown, ...]:

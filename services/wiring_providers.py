@@ -251,6 +251,7 @@ class Outside:
             grants=self.grants,
             cursors=self.cursors,
             channels=self.channels,
+            inbox=self.inbox,
             once=self.once,
             publisher=self.parts.publisher,
             watches=self.watches,
@@ -327,7 +328,7 @@ class Outside:
             "office365": Office365Writer(self._office365),
             "hubspot": HubSpotWriter(self._hubspot, self._paths),
         }
-        return Deliver(self.deliveries, writers, self.parts.vault, self.parts.publisher, now)
+        return Deliver(self.deliveries, writers, self.grants, self.parts.vault, self.parts.publisher, now)
 
     def ingesting(self) -> Ingesting:
         """The same as a role's work, with the upkeep of channels beside it."""

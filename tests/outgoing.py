@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from adapters import http
 from adapters.http import Api, Throttle
 from adapters.memory.buckets import MemoryBuckets
+from adapters.memory.grants import MemoryGrants
 from domain.events import Content, Guest
-from domain.outside import Link, Request
+from domain.outside import Grant, Link, Request
 from domain.people import Person
 from tests.examples import ACCOUNT, ANA, BO, CY
 
@@ -45,6 +46,14 @@ def request(link: Link = GOOGLE, content: Content = PROPOSAL, **fields: Any) -> 
     own = {name: fields.pop(name) for name in list(fields) if name in Request.__struct_fields__}
     plain: dict[str, Any] = {"id": DELIVERY, "link": link, "meeting": MEETING, "action": "create", "owner": "501", "requested_at": 1}
     return Request(**(plain | own), content=replace(content, **fields))
+
+
+def granted(*links: Link, since: int = 0) -> MemoryGrants:
+    """Grants of these links; if none is named, of Ana's calendars and of the CRM."""
+    grants = MemoryGrants()
+    for link in dict.fromkeys(links or (GOOGLE, OFFICE365, HUBSPOT)):
+        grants.put(Grant(link=link, id="g", access="", since=since))
+    return grants
 
 
 class Tokens:

@@ -1,8 +1,9 @@
 """Writing to a user's primary Google calendar.
 
 What must stay true:
-- one event for one delivery: its id is the delivery's, so that a repeated insert is answered 409 and has no effect. What carries our
-  link was made before, by whatever delivery, and is not made again;
+- one event for one meeting: its id is made of the meeting's, so that a second insert, by whatever delivery, is answered 409 and has no
+  effect. An event that was made and deleted since is not made again;
+- a creation that finds the event made by an earlier one brings it to what is asked for by now, but for what a person changed since;
 - an event is changed only as it stood when the change was decided (If-Match), and only in the fields that are asked for. A guest list
   replaces the former one at Google's, so it is written whole, with everybody's answers, or not at all;
 - Google mails the guests where the request says so, and never otherwise;
@@ -13,7 +14,7 @@ Facts: Calendar API reference, Events: insert, patch, list; "Create events" (ids
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -53,7 +54,7 @@ class GoogleWriter:
             raise Overtaken("the event is not in the calendar any more")
         if event is None:
             return self._insert(request, people)
-        return _found(request, event) if request.action == "create" else self._patch(request, people, event)
+        return (self._complete if request.action == "create" else self._patch)(request, people, event)
 
     def _there(self, request: Request) -> Json | None:
         """The copy, if it is in the calendar and live: by its id, else by our link, else by its UID."""
@@ -69,18 +70,32 @@ class GoogleWriter:
         try:
             return _written(self._said(call, request, (409,)))
         except HttpError as error:
-            return self._made_before(request, error)
+            return self._made_before(request, people, error)
 
-    def _made_before(self, request: Request, error: HttpError) -> Written:
-        """The event under this delivery's id. If it was deleted since, it was made all the same, and its deletion will be heard of."""
+    def _made_before(self, request: Request, people: dict[str, Person], error: HttpError) -> Written:
+        """The event under this meeting's id. If it was deleted since, it was made all the same, and its deletion will be heard of."""
         if error.resp.reason == "conflict":
             raise TryAgain("google is busy with the same event")
-        event = self._get(request, request.id)
+        event = self._get(request, _id(request))
         if event is None:
             raise TryAgain("google has the event and does not show it yet")
         if _link(event) != str(request.meeting):
-            raise Refused("google has an event of somebody else's under the id of this delivery")
-        return _found(request, event)
+            raise Refused("google has an event of somebody else's under the id of this meeting")
+        return self._complete(request, people, event)
+
+    def _complete(self, request: Request, people: dict[str, Person], event: Json) -> Written:
+        """What was made already, with what the creation says beyond the one that it was made by."""
+        is_ours = _live(event) is not None and _link(event) == str(request.meeting) and not _is_anothers(event)
+        body = _changes(request, people, event) if is_ours and request.former is not None else {}
+        if not body:
+            return _found(request, event)
+        mails = request.invite and bool({"attendees", "start"} & body.keys())
+        call = self._events.patch(calendarId=CALENDAR, eventId=event["id"], body=body, sendUpdates="all" if mails else "none")
+        call.headers["If-Match"] = event["etag"]
+        try:
+            return _found(request, self._said(call, request, (404, 410, 412)))._replace(called=True)
+        except HttpError as error:
+            raise TryAgain(f"the event was changed in the calendar meanwhile ({error.resp.status})") from None
 
     def _patch(self, request: Request, people: dict[str, Person], event: Json) -> Written:
         body = _changes(request, people, event)
@@ -123,6 +138,11 @@ def _mails(request: Request) -> str:
     return "all" if request.invite else "none"
 
 
+def _id(request: Request) -> str:
+    """The event's, which any process would make the same. Hexadecimal digits are in Google's alphabet, base32hex."""
+    return request.meeting.hex
+
+
 def _live(event: Json | None) -> Json | None:
     return None if event is None or event.get("status") == "cancelled" else event
 
@@ -153,10 +173,10 @@ def _found(request: Request, event: Json) -> Written:
 
 
 def _whole(request: Request, people: dict[str, Person]) -> Json:
-    """A new event. A hexadecimal id is one in Google's alphabet, base32hex."""
+    """A new event."""
     content = request.content
     return {
-        "id": request.id,
+        "id": _id(request),
         "iCalUID": request.uid,
         "summary": content.title,
         "description": content.description,
@@ -185,11 +205,16 @@ def _changes(request: Request, people: dict[str, Person], event: Json) -> Json:
         "status": {"status": _status(content)},
         "time": _times(content) | ({"recurrence": _recurrence(content)} if content.rules or event.get("recurrence") else {}),
     }
-    names = wanted.fields(request)
+    names = _names(request, data)
     body: Json = {}
     for name in sorted(wanted.unsaid(content, names, data, location)):
         body |= changes[name]
-    return body | (_added_guests(content, people, event) if "guests" in names else {})
+    return body | (_added_guests(wanted.joining(request), people, event) if "guests" in names else {})
+
+
+def _names(request: Request, data: wanted.Data) -> Collection[str]:
+    former = request.former
+    return wanted.fields(request) if former is None else wanted.untouched(former, data, wanted.place(former, wanted.own_link(data)))
 
 
 def _data(request: Request, event: Json) -> wanted.Data:

@@ -3,6 +3,7 @@
 What must stay true:
 - one row for one meeting: our meeting id stands in a property of unique values, and a row is made by upserting on it. HubSpot has no
   conditional write: a row is read before it is written, and what it says already is not sent;
+- a creation that finds the row made by an earlier one brings it to what is asked for by now, but for what a person changed since;
 - beside a row of HubSpot's own calendar sync no second one is made, and its content is HubSpot's to write: of ours are its
   associations only;
 - only a contact whom we put on a row is taken off it again, for an association made by hand stands: a second property says who they
@@ -19,6 +20,8 @@ import html
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from adapters import wanted, wording
 from adapters.http import Answer, Api
@@ -123,10 +126,16 @@ class HubSpotWriter:
         return self._complete(request, _row(made[0]), made=True)
 
     def _complete(self, request: Request, row: Json, made: bool = False) -> Written:
-        """With the associations that are still missing: they are made after the row. HubSpot's own row has those that it wants."""
-        missing = {} if _is_native(row) else _to_put_on(request, _data(request, row))
-        if not missing:
+        """With what it says beyond the creation that the row was made by, and with the associations that are still missing: they are made
+        after the row. HubSpot's own row has those that it wants."""
+        if _is_native(row):
             return _written(request, row, called=made)
+        data = _data(request, row)
+        missing = _to_put_on(request, data)
+        changes = {} if made or request.former is None else _newer(request, request.former, row, data)
+        if not (missing or changes):
+            return _written(request, row, called=made)
+        self._change(request, row, changes)
         self._associate(request, row, missing)
         return _written(request, self._get(request, row["id"]) or row)
 
@@ -344,6 +353,13 @@ def _changes(request: Request, row: Json, data: wanted.Data, names: Collection[s
     if "conference" in names and text(_properties(row).get("hs_meeting_external_url")) != content.conference_url:
         said["hs_meeting_external_url"] = content.conference_url or ""
     return said | (_outcome(request, row) if "status" in names else {})
+
+
+def _newer(request: Request, former: Content, row: Json, data: wanted.Data) -> Json:
+    """What the row does not say yet, of the fields in which it says what it was made with; and whom we put on it now."""
+    made = replace(request, content=former)
+    changes = _changes(request, row, data, [name for name in wanted.FIELDS if not _changes(made, row, data, [name])])
+    return changes | _contacts_of_ours(row, _to_put_on(request, data).get("contacts", []), [])
 
 
 def _new_times(content: Content, row: Json) -> Json:

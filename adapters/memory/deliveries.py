@@ -8,7 +8,7 @@ from itertools import count
 
 from msgspec.structs import replace
 
-from adapters.superseding import kept
+from adapters.superseding import DROPPED, OVER, emptied, kept
 from domain.errors import Conflict
 from domain.outside import Delivery, Link, Request
 
@@ -31,10 +31,12 @@ class MemoryDeliveries:
                     self._put(request)
 
     def _put(self, new: Request) -> None:
-        same = (one for one in self._deliveries.values() if (one.request.meeting, one.request.link) == (new.meeting, new.link))
-        request, superseded = kept(new, [one.request for one in same if _nobody_began(one)])
+        waiting = [one for one in self._deliveries.values() if _same(one.request, new) and one.state == "waiting"]
+        free = [one.request for one in waiting if _nobody_began(one)]
+        request, superseded = kept(new, free, [one.request for one in waiting if not _nobody_began(one)])
         for id in superseded:
-            self._deliveries[id] = replace(self._deliveries[id], state="superseded", reason=f"{request.id} says all of it")
+            old = self._deliveries[id]
+            self._deliveries[id] = replace(old, request=emptied(old.request), state="superseded", reason=f"{request.id} says all of it")
         self._deliveries[request.id] = Delivery(request=request, due_at=request.requested_at)
 
     def claim(self, now: int, lease_ms: int, limit: int) -> list[Delivery]:
@@ -58,7 +60,8 @@ class MemoryDeliveries:
             there = self._deliveries.get(delivery.request.id)
             if there is None or there.lease != delivery.lease or there.until <= self._now():
                 raise Conflict(f"the lease of the delivery {delivery.request.id} is lost")
-            self._deliveries[delivery.request.id] = replace(delivery, request=there.request, until=0, lease=0)
+            request = emptied(there.request) if delivery.state in OVER else there.request
+            self._deliveries[delivery.request.id] = replace(delivery, request=request, until=0, lease=0)
 
     def get(self, id: str) -> Delivery | None:
         """See the port."""
@@ -79,6 +82,29 @@ class MemoryDeliveries:
             self._deliveries[id] = replace(there, state="waiting", due_at=now, reason=None)
         return True
 
+    def drop(self, id: str) -> bool:
+        """See the port."""
+        with self._lock:
+            there = self._deliveries.get(id)
+            if there is None or there.state != "failed":
+                return False
+            self._deliveries[id] = replace(there, request=emptied(there.request), state="superseded", reason=DROPPED)
+        return True
+
+    def prune(self, before: int) -> int:
+        """See the port."""
+        with self._lock:
+            alive = [one.request for one in self._deliveries.values() if one.state not in OVER]
+            old = [one.request for one in self._deliveries.values() if one.state in OVER and one.due_at < before]
+            gone = [one.id for one in old if not any(_same(one, other) for other in alive)]
+            for id in gone:
+                del self._deliveries[id]
+        return len(gone)
+
+
+def _same(one: Request, other: Request) -> bool:
+    return (one.meeting, one.link) == (other.meeting, other.link)
+
 
 def _nobody_began(delivery: Delivery) -> bool:
-    return delivery.state == "waiting" and not delivery.tries and not delivery.lease
+    return not delivery.tries and not delivery.lease

@@ -49,6 +49,13 @@ class MemoryInbox:
         """See the port."""
         return len(self._waiting)
 
+    def forget(self, account: str, provider: str) -> None:
+        """See the port."""
+        with self._lock:
+            for key in [key for key in self._known if key[:2] == (account, provider)]:
+                for kept in (self._waiting, self._until, self._known):
+                    kept.pop(key, None)
+
     def reseal(self) -> int:
         """None: nothing is sealed here."""
         return 0

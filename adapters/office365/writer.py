@@ -3,6 +3,7 @@
 What must stay true:
 - one event for one meeting in a mailbox: its `transactionId` is our link, so that Graph knows a repeated creation, also when the first
   answer was lost; and it comes back with every reading, where extended properties do not;
+- a creation that finds the event made by an earlier one brings it to what is asked for by now, but for what a person changed since;
 - an event is changed only as it stood when the change was decided (If-Match), and only in the fields that are asked for;
 - Graph mails whoever is among the attendees, and cannot be asked not to: they are written only where the request says so;
 - a series is written exactly or not at all, and the body of an online meeting is never written (it holds the meeting);
@@ -13,6 +14,7 @@ Facts: Graph v1.0, "Create event", "Update event", `event` resource type, "Get s
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -57,14 +59,26 @@ class Office365Writer:
             raise Overtaken("the event is not in the calendar any more")
         if event is None:
             return self._create(request, people)
-        return _found(request, event) if request.action == "create" else self._patch(request, people, event)
+        return (self._complete if request.action == "create" else self._patch)(request, people, event)
 
     def _create(self, request: Request, people: dict[str, Person]) -> Written:
         answer = self._call(request, "POST", "me/events", _whole(request, people), expected=(409,))
         if answer.status != 409:
-            return _written(_event(answer))
+            # Graph may answer with what an earlier creation made.
+            event = _event(answer)
+            return _written(event) if request.former is None else self._complete(request, people, event)._replace(called=True)
         # Made before, by a call whose answer was lost, and not yet to be found by our link: a little later it will be.
         raise TryAgain("office365 knows the creation already and does not show the event yet")
+
+    def _complete(self, request: Request, people: dict[str, Person], event: Json) -> Written:
+        """What was made already, with what the creation says beyond the one that it was made by."""
+        body = _changes(request, people, event) if request.former is not None and event.get("isOrganizer") is not False else {}
+        if not body:
+            return _found(request, event)
+        answer = self._call(request, "PATCH", _path(event["id"]), body, _if_match(event), (404, 409, 412))
+        if answer.status in (404, 409, 412):
+            raise TryAgain(f"the event was changed in the calendar meanwhile ({answer.status})")
+        return _found(request, _event(answer))._replace(called=True)
 
     def _patch(self, request: Request, people: dict[str, Person], event: Json) -> Written:
         body = _changes(request, people, event)
@@ -163,14 +177,19 @@ def _changes(request: Request, people: dict[str, Person], event: Json) -> Json:
     """What a patch has to say; nothing if the event says all of it."""
     content, data = request.content, _data(request, event)
     location = wanted.place(content, wanted.own_link(data))
-    names = wanted.fields(request)
+    names = _names(request, data)
     missing = wanted.unsaid(content, names, data, location)
     if event.get("isOnlineMeeting") is True:
         missing.discard("description")
     body: Json = {}
     for name in sorted(missing):
         body |= _change(name, content, location, event)
-    return body | (_added_guests(content, people, event) if "guests" in names and request.invite else {})
+    return body | (_added_guests(wanted.joining(request), people, event) if "guests" in names and request.invite else {})
+
+
+def _names(request: Request, data: wanted.Data) -> Collection[str]:
+    former = request.former
+    return wanted.fields(request) if former is None else wanted.untouched(former, data, wanted.place(former, wanted.own_link(data)))
 
 
 def _change(name: str, content: Content, location: str | None, event: Json) -> Json:

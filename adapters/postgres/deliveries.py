@@ -16,7 +16,7 @@ import msgspec
 from adapters.postgres.columns import digest, to_bytes, to_text
 from adapters.postgres.connect import Connection, Database
 from adapters.postgres.links import name_of
-from adapters.superseding import kept
+from adapters.superseding import DROPPED, OVER, emptied, kept
 from domain.errors import Conflict
 from domain.outside import Delivery, Request
 
@@ -24,8 +24,8 @@ _COLUMNS = "request, state, tries, due_at, reason, until, lease"
 _KNOWN = "SELECT id FROM deliveries WHERE id = ANY(%b::bytea[])"
 _MAKE = "INSERT INTO delivery_links (link) SELECT unnest(%b::bytea[]) ON CONFLICT DO NOTHING"
 _LOCK = "SELECT FROM delivery_links WHERE link = ANY(%b::bytea[]) ORDER BY link FOR UPDATE"
-_BEHIND = "SELECT request FROM deliveries WHERE link = %s AND state = 'waiting' AND meeting = %s AND tries = 0 AND lease = 0 ORDER BY n"
-_SUPERSEDE = "UPDATE deliveries SET state = 'superseded', reason = %s WHERE id = ANY(%b::bytea[])"
+_BEHIND = "SELECT request, tries <> 0 OR lease <> 0 FROM deliveries WHERE link = %s AND state = 'waiting' AND meeting = %s ORDER BY n"
+_SUPERSEDE = "UPDATE deliveries SET state = 'superseded', request = %s, reason = %s WHERE id = %s"
 _INSERT = (
     "INSERT INTO deliveries (id, link, account_digest, account, meeting, request, state, due_at)"
     " VALUES (%s, %s, %s, %s, %s, %s, 'waiting', %s)"
@@ -49,9 +49,14 @@ _CLAIM_HEADS = (
     + ", ".join(f"d.{name}" for name in _COLUMNS.split(", "))
 )
 _KEEP = (
-    "UPDATE deliveries SET state = %s, tries = %s, due_at = %s, reason = %s, until = 0, lease = 0"
+    "UPDATE deliveries SET state = %s, tries = %s, due_at = %s, reason = %s, until = 0, lease = 0, request = COALESCE(%b, request)"
     " WHERE id = %s AND lease = %s AND until > %s"
 )
+_PRUNE = (
+    "DELETE FROM deliveries AS d WHERE state IN ('done', 'superseded') AND due_at < %s AND NOT EXISTS (SELECT FROM deliveries AS f"
+    " WHERE f.state IN ('waiting', 'failed') AND f.meeting = d.meeting AND f.link = d.link)"
+)
+_FAILED = "SELECT request FROM deliveries WHERE id = %s AND state = 'failed' FOR UPDATE"
 _RETRY = "UPDATE deliveries SET state = 'waiting', due_at = %s, reason = NULL WHERE id = %s AND state = 'failed'"
 
 _request = msgspec.json.Decoder(Request)
@@ -84,7 +89,8 @@ class PostgresDeliveries:
         reason = None if d.reason is None else to_bytes(d.reason)
         with self._database.transaction() as connection:
             connection.execute(_LOCK, (link,))
-            row = (d.state, d.tries, d.due_at, reason, to_bytes(d.request.id), d.lease, self._now())
+            left = msgspec.json.encode(emptied(d.request)) if d.state in OVER else None
+            row = (d.state, d.tries, d.due_at, reason, left, to_bytes(d.request.id), d.lease, self._now())
             if not connection.execute(_KEEP, row).rowcount:
                 raise Conflict(f"the lease of the delivery {d.request.id} is lost")
             connection.execute("UPDATE delivery_links SET until = 0 WHERE link = ANY(%b::bytea[])", (link,))
@@ -117,6 +123,20 @@ class PostgresDeliveries:
             connection.execute(_REFRESH, (links,))
         return waits
 
+    def drop(self, id: str) -> bool:
+        """See the port. After `TryAgain` it may be dropped; then the same call finds none such."""
+        with self._database.transaction() as connection:
+            failed = connection.execute(_FAILED, (to_bytes(id),)).fetchall()
+            for (body,) in failed:
+                left = msgspec.json.encode(emptied(_request.decode(body)))
+                connection.execute(_SUPERSEDE, (left, to_bytes(DROPPED), to_bytes(id)))
+        return bool(failed)
+
+    def prune(self, before: int) -> int:
+        """See the port."""
+        with self._database.connection() as connection:
+            return connection.execute(_PRUNE, (before,)).rowcount
+
 
 def keep_requests(connection: Connection, requests: Sequence[Request]) -> None:
     """`outside.Deliveries.put`, within the connection's transaction."""
@@ -134,10 +154,11 @@ def keep_requests(connection: Connection, requests: Sequence[Request]) -> None:
 
 def _keep(connection: Connection, new: Request) -> None:
     link = name_of(*new.link)
-    waiting = connection.execute(_BEHIND, (link, new.meeting)).fetchall()
-    request, superseded = kept(new, [_request.decode(body) for (body,) in waiting])
-    if superseded:
-        connection.execute(_SUPERSEDE, (to_bytes(f"{request.id} says all of it"), [to_bytes(id) for id in superseded]))
+    rows = connection.execute(_BEHIND, (link, new.meeting)).fetchall()
+    waiting = [(_request.decode(body), begun) for body, begun in rows]
+    request, superseded = kept(new, [one for one, begun in waiting if not begun], [one for one, begun in waiting if begun])
+    for old in (one for one, _ in waiting if one.id in superseded):
+        connection.execute(_SUPERSEDE, (msgspec.json.encode(emptied(old)), to_bytes(f"{request.id} says all of it"), to_bytes(old.id)))
     account = request.link.account
     place = (to_bytes(request.id), link, digest(account, ""), to_bytes(account), request.meeting)
     connection.execute(_INSERT, (*place, msgspec.json.encode(request), request.requested_at))

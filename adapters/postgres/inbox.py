@@ -69,6 +69,11 @@ class PostgresInbox:
         [(count,)] = self._database.rows("SELECT count(*) FROM inbox WHERE body IS NOT NULL")
         return int(count)
 
+    def forget(self, account: str, provider: str) -> None:
+        """See the port."""
+        with self._database.connection() as connection:
+            connection.execute("DELETE FROM inbox WHERE account = %s AND provider = %s", (to_bytes(account), provider))
+
     def reseal(self) -> int:
         """See `outside.Sealed`."""
         return resealed(self._envelope, self._boxes(), self._replace)

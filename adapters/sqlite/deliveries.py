@@ -1,7 +1,7 @@
 """The deliveries, in the store's SQLite file: `store` writes them in the transaction of the events that they follow from.
 
 `delivery_links` has a row for each link, with when its oldest waiting delivery is due: a claim reads what is due and nothing else,
-however much waits behind a provider that is down.
+however much waits behind a provider that is down. What must stay true: what is forgotten of a delivery is overwritten in the file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from adapters.sqlite.connect import Connections
-from adapters.superseding import kept
+from adapters.superseding import DROPPED, OVER, emptied, kept
 from domain.errors import Conflict
 from domain.outside import Delivery, Link, Request
 
@@ -24,6 +24,8 @@ SCHEMA = (
     " due_at INTEGER NOT NULL, reason TEXT, until INTEGER NOT NULL DEFAULT 0, lease INTEGER NOT NULL DEFAULT 0)",
     "CREATE INDEX IF NOT EXISTS deliveries_waiting ON deliveries (account, provider, user, n) WHERE state = 'waiting'",
     "CREATE INDEX IF NOT EXISTS deliveries_account ON deliveries (account, id)",
+    "CREATE INDEX IF NOT EXISTS deliveries_over ON deliveries (due_at) WHERE state IN ('done', 'superseded')",
+    "CREATE INDEX IF NOT EXISTS deliveries_open ON deliveries (meeting) WHERE state IN ('waiting', 'failed')",
     "CREATE TABLE IF NOT EXISTS delivery_links (account TEXT NOT NULL, provider TEXT NOT NULL, user TEXT NOT NULL, due_at INTEGER,"
     " until INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (account, provider, user))",
     "CREATE INDEX IF NOT EXISTS delivery_links_due ON delivery_links (due_at) WHERE due_at IS NOT NULL",
@@ -31,7 +33,8 @@ SCHEMA = (
 _COLUMNS = "request, state, tries, due_at, reason, until, lease"
 _LINK = "account = ? AND provider = ? AND user = ?"
 _WAITING = f"{_LINK} AND state = 'waiting'"
-_BEHIND = f"SELECT request FROM deliveries WHERE {_WAITING} AND meeting = ? AND tries = 0 AND lease = 0 ORDER BY n"  # noqa: S608 - only names
+_BEHIND = f"SELECT request, tries OR lease FROM deliveries WHERE {_WAITING} AND meeting = ? ORDER BY n"  # noqa: S608 - only names
+_SUPERSEDE = "UPDATE deliveries SET state = 'superseded', request = ?, reason = ? WHERE id = ?"
 _INSERT = "INSERT INTO deliveries (id, account, provider, user, meeting, request, state, due_at) VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?)"
 _HEAD = (
     "SELECT {0} FROM deliveries AS d WHERE d.account = l.account AND d.provider = l.provider AND d.user = l.user"
@@ -42,7 +45,16 @@ _DUE = (
     f"SELECT l.account, l.provider, l.user, ({_HEAD.format('d.n')}) FROM delivery_links AS l"  # noqa: S608 - as above
     " WHERE l.due_at <= ? AND l.until <= ? ORDER BY l.due_at, l.account, l.provider, l.user LIMIT ?"
 )
-_KEEP = "UPDATE deliveries SET state = ?, tries = ?, due_at = ?, reason = ?, until = 0, lease = 0 WHERE id = ? AND lease = ? AND until > ?"
+_KEEP = (
+    "UPDATE deliveries SET state = ?, tries = ?, due_at = ?, reason = ?, until = 0, lease = 0, request = COALESCE(?, request)"
+    " WHERE id = ? AND lease = ? AND until > ?"
+)
+_PRUNE = (
+    "DELETE FROM deliveries WHERE state IN ('done', 'superseded') AND due_at < ? AND NOT EXISTS (SELECT 1 FROM deliveries AS f"
+    " WHERE f.state IN ('waiting', 'failed') AND f.meeting = deliveries.meeting AND f.account = deliveries.account"
+    " AND f.provider = deliveries.provider AND f.user = deliveries.user)"
+)
+_OVERWRITING = "PRAGMA secure_delete = ON"
 
 _request = msgspec.json.Decoder(Request)
 
@@ -61,7 +73,7 @@ class SqliteDeliveries:
     """`outside.Deliveries` in the store's file. `now` is our clock (ms): by it a lease has run out."""
 
     def __init__(self, path: Path, now: Callable[[], int]) -> None:
-        self._file = Connections(path, SCHEMA)
+        self._file = Connections(path, SCHEMA, (_OVERWRITING,))
         self._now = now
 
     def close(self) -> None:
@@ -91,7 +103,8 @@ class SqliteDeliveries:
         """See the port."""
         d = delivery
         with self._file.writing() as writer:
-            row = (d.state, d.tries, d.due_at, d.reason, d.request.id, d.lease, self._now())
+            left = msgspec.json.encode(emptied(d.request)) if d.state in OVER else None
+            row = (d.state, d.tries, d.due_at, d.reason, left, d.request.id, d.lease, self._now())
             if not writer.execute(_KEEP, row).rowcount:
                 raise Conflict(f"the lease of the delivery {d.request.id} is lost")
             writer.execute(f"UPDATE delivery_links SET until = 0 WHERE {_LINK}", d.request.link)  # noqa: S608 - as above
@@ -121,6 +134,19 @@ class SqliteDeliveries:
             writer.executemany(_REFRESH, links)
         return bool(links)
 
+    def drop(self, id: str) -> bool:
+        """See the port."""
+        with self._file.writing() as writer:
+            failed = writer.execute("SELECT request FROM deliveries WHERE id = ? AND state = 'failed'", (id,)).fetchall()
+            left = [(msgspec.json.encode(emptied(_request.decode(body))), DROPPED, id) for (body,) in failed]
+            writer.executemany(_SUPERSEDE, left)
+        return bool(left)
+
+    def prune(self, before: int) -> int:
+        """See the port."""
+        with self._file.writing() as writer:
+            return writer.execute(_PRUNE, (before,)).rowcount
+
 
 def keep_requests(cursor: Cursor, requests: Iterable[Request]) -> None:
     """`outside.Deliveries.put`, within the cursor's transaction."""
@@ -137,9 +163,12 @@ def keep_requests(cursor: Cursor, requests: Iterable[Request]) -> None:
 
 def _keep(cursor: Cursor, new: Request) -> None:
     cursor.execute(_BEHIND, (*new.link, new.meeting.hex))
-    request, superseded = kept(new, [_request.decode(body) for (body,) in cursor.fetchall()])
-    for id in superseded:
-        cursor.execute("UPDATE deliveries SET state = 'superseded', reason = ? WHERE id = ?", (f"{request.id} says all of it", id))
+    waiting = [(_request.decode(body), bool(begun)) for body, begun in cursor.fetchall()]
+    request, superseded = kept(new, [one for one, begun in waiting if not begun], [one for one, begun in waiting if begun])
+    if superseded:
+        cursor.execute(_OVERWRITING)  # whosever connection it is
+    for old in (one for one, _ in waiting if one.id in superseded):
+        cursor.execute(_SUPERSEDE, (msgspec.json.encode(emptied(old)), f"{request.id} says all of it", old.id))
     row = (request.id, *request.link, request.meeting.hex, msgspec.json.encode(request), request.requested_at)
     cursor.execute(_INSERT, row)
 

@@ -61,6 +61,11 @@ class SqliteInbox:
         [(count,)] = self._file.rows("SELECT count(*) FROM inbox WHERE body IS NOT NULL")
         return int(count)
 
+    def forget(self, account: str, provider: str) -> None:
+        """See the port."""
+        with self._file.writing() as writer:
+            writer.execute("DELETE FROM inbox WHERE account = ? AND provider = ?", (account, provider))
+
     def reseal(self) -> int:
         """See `outside.Sealed`."""
         return resealed(self._envelope, self._boxes(), self._replace)

@@ -1,4 +1,4 @@
-"""Writing to Google: one event for a delivery, changed as it was decided, mailing only where it was asked for."""
+"""Writing to Google: one event for a meeting, changed as it was decided, mailing only where it was asked for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from adapters.google import calling
 from adapters.google.translate import translate
@@ -15,10 +16,11 @@ from domain.errors import Deauthorised, Overtaken, Refused, TryAgain
 from domain.events import Guest
 from domain.outside import Request, Written
 from tests.examples import ACCOUNT, ANA, BO, CY
-from tests.outgoing import DELIVERY, MEETING, PEOPLE, Tokens, Wire, api, request
+from tests.outgoing import MEETING, PEOPLE, PROPOSAL, Tokens, Wire, api, request
 
 EVENTS = "/calendar/v3/calendars/primary/events"
 LIST, INSERT, GET, PATCH = f"GET {EVENTS}", f"POST {EVENTS}", f"GET {EVENTS}/e1", f"PATCH {EVENTS}/e1"
+OWN = MEETING.hex
 NONE: Any = (200, {"kind": "calendar#events", "items": []})
 
 
@@ -58,17 +60,15 @@ def update(*changed: str, **fields: Any) -> Request:
     return request(action="update", copy="e1", revision='"7"', changed=changed, **fields)
 
 
-def test_a_meeting_becomes_an_event_under_the_deliverys_id() -> None:
-    wire = Wire({LIST: NONE, INSERT: (200, event(DELIVERY))})
+def test_a_meeting_becomes_an_event_under_the_meetings_id() -> None:
+    wire = Wire({LIST: NONE, INSERT: (200, event(OWN))})
     written = write(wire, request(invite=True))
-    assert written == Written(
-        DELIVERY, '"7"', f"{DELIVERY}@google.com", "2026-03-02T08:00:02.500Z", "2026-03-02T08:00:00.000Z", called=True
-    )
+    assert written == Written(OWN, '"7"', f"{OWN}@google.com", "2026-03-02T08:00:02.500Z", "2026-03-02T08:00:00.000Z", called=True)
     [asked] = wire.made("POST")
     assert asked.query["sendUpdates"] == "all"
     assert asked.headers["Authorization"] == "Bearer bearer"
     assert asked.body == {
-        "id": DELIVERY,
+        "id": OWN,
         "summary": "Proposal review",
         "location": "Room 4",
         "status": "confirmed",
@@ -165,8 +165,8 @@ def test_an_event_that_carries_our_link_is_not_made_again() -> None:
     ],
 )
 def test_what_is_not_the_meeting_any_more_is_passed_over(listed: dict[str, Any]) -> None:
-    wire = Wire({LIST: (200, {"items": [listed]}), INSERT: (200, event(DELIVERY))})
-    assert write(wire, request()).id == DELIVERY
+    wire = Wire({LIST: (200, {"items": [listed]}), INSERT: (200, event(OWN))})
+    assert write(wire, request()).id == OWN
 
 
 def test_an_event_of_the_same_uid_is_the_meeting() -> None:
@@ -177,9 +177,9 @@ def test_an_event_of_the_same_uid_is_the_meeting() -> None:
 
 @pytest.mark.parametrize("status", ["confirmed", "cancelled"])
 def test_a_repeated_creation_finds_its_event_even_deleted(status: str) -> None:
-    own = f"GET {EVENTS}/{DELIVERY}"
-    wire = Wire({LIST: NONE, INSERT: error(409, "duplicate"), own: (200, event(DELIVERY, status=status))})
-    assert write(wire, request(invite=True))[::5] == (DELIVERY, False)
+    own = f"GET {EVENTS}/{OWN}"
+    wire = Wire({LIST: NONE, INSERT: error(409, "duplicate"), own: (200, event(OWN, status=status))})
+    assert write(wire, request(invite=True))[::5] == (OWN, False)
 
 
 def test_of_an_event_that_a_person_changed_since_only_the_identity_is_confirmed() -> None:
@@ -190,9 +190,68 @@ def test_of_an_event_that_a_person_changed_since_only_the_identity_is_confirmed(
     assert write(wire, request()).revision == '"7"'
 
 
+FORMER = replace(PROPOSAL, guests=(Guest("t-ana", owner=True), Guest("t-bo")))
+NEWER: dict[str, Any] = {"former": FORMER, "title": "Second reading", "location": "Room 9", "guests": (Guest("t-bo"), Guest("t-cy"))}
+ALL = event("e9")["attendees"]
+CY_TOO = {"email": CY, "responseStatus": "needsAction"}
+
+
+@pytest.mark.parametrize(
+    ("there", "body", "mails"),
+    [
+        pytest.param({}, {"summary": "Second reading", "location": "Room 9", "attendees": [*ALL, CY_TOO]}, "all", id="as it was made"),
+        pytest.param({"summary": "Hers"}, {"location": "Room 9", "attendees": [*ALL, CY_TOO]}, "all", id="with a title of hers"),
+        pytest.param({"location": "Hers"}, {"summary": "Second reading", "attendees": [*ALL, CY_TOO]}, "all", id="at a place of hers"),
+        pytest.param(
+            {"attendees": [ALL[0], CY_TOO]},
+            {"summary": "Second reading", "location": "Room 9"},
+            "none",
+            id="whom she took away stays away, who is there is not invited again",
+        ),
+    ],
+)
+def test_a_creation_brings_what_an_earlier_one_made_to_what_is_asked_for_by_now(there: dict[str, Any], body: Any, mails: str) -> None:
+    known = event("e9", **there)
+    wire = Wire({LIST: (200, {"items": [known]}), f"PATCH {EVENTS}/e9": (200, known | body | {"etag": '"8"'})})
+    written = write(wire, request(invite=True, **NEWER))
+    [asked] = wire.made("PATCH")
+    assert (asked.body, asked.query["sendUpdates"], asked.headers["If-Match"]) == (body, mails, '"7"')
+    says_all = {"summary", "location"} <= body.keys()
+    assert (written.id, written.called, written.revision) == ("e9", True, '"8"' if says_all else None)
+
+
+def test_a_repeated_creation_brings_what_is_found_late_to_what_is_asked_for() -> None:
+    own = f"{EVENTS}/{OWN}"
+    there = event(OWN)
+    answers = {LIST: NONE, INSERT: error(409, "duplicate"), f"GET {own}": (200, there), f"PATCH {own}": (200, there | {"summary": "Newer"})}
+    wire = Wire(answers)
+    assert write(wire, request(former=PROPOSAL, title="Newer")).called
+    assert wire.made("PATCH")[0].body == {"summary": "Newer"}
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        pytest.param({"extendedProperties": None, "iCalUID": "abc@crm"}, id="known by its UID only"),
+        pytest.param({"organizer": {"email": CY}}, id="another organiser's"),
+        pytest.param({"summary": "Second reading", "location": "Room 9", "attendees": [*ALL, CY_TOO]}, id="saying all of it"),
+    ],
+)
+def test_a_creation_changes_nothing_of_what_is_not_to_change(there: dict[str, Any]) -> None:
+    wire = Wire({LIST: (200, {"items": [event("e9", **there)]})})
+    assert not write(wire, request(**NEWER)).called
+    assert wire.made("PATCH") == []
+
+
+def test_a_creation_whose_event_is_changed_meanwhile_looks_again() -> None:
+    wire = Wire({LIST: (200, {"items": [event("e9")]}), f"PATCH {EVENTS}/e9": error(412, "conditionNotMet")})
+    with pytest.raises(TryAgain, match="changed in the calendar meanwhile"):
+        write(wire, request(**NEWER))
+
+
 def test_somebody_elses_event_under_our_id_is_not_taken_for_ours() -> None:
-    other = event(DELIVERY, extendedProperties={"private": {"rendezvousMeeting": "another"}})
-    wire = Wire({LIST: NONE, INSERT: error(409, "duplicate"), f"GET {EVENTS}/{DELIVERY}": (200, other)})
+    other = event(OWN, extendedProperties={"private": {"rendezvousMeeting": "another"}})
+    wire = Wire({LIST: NONE, INSERT: error(409, "duplicate"), f"GET {EVENTS}/{OWN}": (200, other)})
     with pytest.raises(Refused, match="somebody else's"):
         write(wire, request())
 
@@ -343,7 +402,7 @@ def test_errors_are_of_our_kinds_and_name_nobody(answer: Any, kind: type[Excepti
 
 def test_a_token_that_is_refused_is_replaced() -> None:
     access = Tokens("old", "new")
-    wire = Wire({LIST: NONE, INSERT: [error(401, "authError"), (200, event(DELIVERY))]})
-    assert write(wire, request(), access).id == DELIVERY
+    wire = Wire({LIST: NONE, INSERT: [error(401, "authError"), (200, event(OWN))]})
+    assert write(wire, request(), access).id == OWN
     assert [one.headers["Authorization"] for one in wire.made("POST")] == ["Bearer old", "Bearer new"]
     assert access.refusals == ["old"]

@@ -14,7 +14,7 @@ from adapters.hubspot.writer import OURS, HubSpotWriter
 from domain.errors import Deauthorised, Overtaken, Refused, TryAgain
 from domain.outside import Link, Request, Written
 from tests.examples import ACCOUNT, BO
-from tests.outgoing import HUBSPOT, MEETING, PEOPLE, Wire, api, request
+from tests.outgoing import HUBSPOT, MEETING, PEOPLE, PROPOSAL, Wire, api, request
 
 OBJECTS, PROPERTIES = "/crm/v3/objects/meetings", "/crm/v3/properties/meetings"
 DEFINED, DEFINED_TOO = f"GET {PROPERTIES}/{LINK}", f"GET {PROPERTIES}/{OURS}"
@@ -358,3 +358,33 @@ def test_errors_are_of_our_kinds_and_name_nobody(answer: Any, kind: type[Excepti
         write(creating(**{UPSERT: answer}), new())
     assert type(caught.value) is kind
     assert "@" not in str(caught.value)
+
+
+# --- a creation that is asked for again --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("there", "body"),
+    [
+        pytest.param(
+            {OURS: "151"}, {"hs_meeting_title": "Second reading", "hs_meeting_location": "Room 9", OURS: "151 152"}, id="as it was made"
+        ),
+        pytest.param(
+            {OURS: "151", "hs_meeting_title": "Hers"}, {"hs_meeting_location": "Room 9", OURS: "151 152"}, id="with a title of hers"
+        ),
+    ],
+)
+def test_a_creation_brings_what_an_earlier_one_made_to_what_is_asked_for_by_now(there: dict[str, str], body: dict[str, str]) -> None:
+    linked, whole = row({"contacts": ["151"]}, **there), row({"contacts": ["151", "152"]}, **(there | body))
+    wire = updating(whole, **{LINKED: (200, linked), JOIN.format("contacts"): MADE})
+    written = write(wire, new(former=PROPOSAL, title="Second reading", location="Room 9", contacts=("151", "152")))
+    assert [asked.body for asked in wire.made("PATCH")] == [{"properties": body}]
+    [joined] = wire.made("POST")
+    assert [one["to"]["id"] for one in joined.body["inputs"]] == ["152"]
+    assert (written.called, written.revision is None) == (True, "hs_meeting_title" not in body)
+
+
+def test_a_creation_of_which_no_earlier_one_is_known_leaves_what_it_finds() -> None:
+    wire = updating(row(), **{LINKED: (200, row(hs_meeting_title="Hers"))})
+    written = write(wire, new())
+    assert (written.called, written.revision, wire.made("PATCH")) == (False, None, [])

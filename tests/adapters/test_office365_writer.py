@@ -15,7 +15,7 @@ from domain.errors import Deauthorised, Overtaken, Refused, TryAgain
 from domain.events import Guest
 from domain.outside import Request, Written
 from tests.examples import ACCOUNT, ANA, BO, CY
-from tests.outgoing import MEETING, OFFICE365, PEOPLE, Wire, api, request
+from tests.outgoing import MEETING, OFFICE365, PEOPLE, PROPOSAL, Wire, api, request
 
 ID = "AAMkAD/1="
 EVENTS = "/v1.0/me/events"
@@ -287,3 +287,56 @@ def test_errors_are_of_our_kinds_and_name_nobody(answer: Any, kind: type[Excepti
         write(Wire({LIST: NONE, CREATE: answer}), new())
     assert type(caught.value) is kind
     assert "@" not in str(caught.value)
+
+
+# --- a creation that is asked for again --------------------------------------------------------------------------------------
+
+NEWER: dict[str, Any] = {"former": PROPOSAL, "title": "Second reading", "location": "Room 9", "guests": (Guest("t-bo"), Guest("t-cy"))}
+ROOM_9 = {"location": {"displayName": "Room 9"}}
+CY_TOO = {"attendees": [attendee(BO, "accepted"), {"emailAddress": {"address": CY, "name": CY}, "type": "required"}]}
+
+
+@pytest.mark.parametrize(
+    ("there", "invite", "body"),
+    [
+        pytest.param({}, True, {"subject": "Second reading"} | ROOM_9 | CY_TOO, id="as it was made"),
+        pytest.param({"subject": "Hers"}, True, ROOM_9 | CY_TOO, id="with a title of hers"),
+        pytest.param({"attendees": []}, False, {"subject": "Second reading"} | ROOM_9, id="mailing nobody"),
+        pytest.param(
+            {"attendees": [attendee(CY)]},
+            True,
+            {"subject": "Second reading"} | ROOM_9,
+            id="whom she took away stays away, who is there stays",
+        ),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True], ids=["found", "found by its repetition"])
+def test_a_creation_brings_what_an_earlier_one_made_to_what_is_asked_for_by_now(
+    there: dict[str, Any], invite: bool, body: dict[str, Any], late: bool
+) -> None:
+    known = event(**there)
+    wire = Wire({LIST: NONE if late else (200, {"value": [known]}), CREATE: (201, known), PATCH: (200, known | body | {"changeKey": "k8"})})
+    written = write(wire, new(invite=invite, **NEWER))
+    [asked] = wire.made("PATCH")
+    assert (asked.body, asked.headers["If-Match"]) == (body, 'W/"k7"')
+    assert (written.id, written.called, written.revision) == (ID, True, "k8" if "subject" in body else None)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        pytest.param({"isOrganizer": False}, id="another organiser's"),
+        pytest.param({"subject": "Second reading", **ROOM_9, **CY_TOO}, id="saying all of it"),
+    ],
+)
+def test_a_creation_changes_nothing_of_what_is_not_to_change(there: dict[str, Any]) -> None:
+    wire = Wire({LIST: (200, {"value": [event(**there)]})})
+    assert not write(wire, new(invite=True, **NEWER)).called
+    assert wire.made("PATCH") == []
+
+
+@pytest.mark.parametrize("status", [404, 409, 412])
+def test_a_creation_whose_event_is_changed_meanwhile_looks_again(status: int) -> None:
+    wire = Wire({LIST: (200, {"value": [event()]}), PATCH: error(status, "ErrorIrresolvableConflict")})
+    with pytest.raises(TryAgain, match="changed in the calendar meanwhile"):
+        write(wire, new(**NEWER))

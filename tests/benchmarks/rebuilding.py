@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from services.bench import close, installation
+from tests.benchmarks.memory import memory, peak
 
 
 class Slice(Struct):
@@ -38,10 +39,10 @@ def main() -> None:
     while moved := project.step():
         events += moved
         if events >= slice_:
-            _tell(Slice(events, time.perf_counter() - began, _memory(), _peak()))
+            _tell(Slice(events, time.perf_counter() - began, memory(), peak()))
             events, began = 0, time.perf_counter()
     if events:
-        _tell(Slice(events, time.perf_counter() - began, _memory(), _peak()))
+        _tell(Slice(events, time.perf_counter() - began, memory(), peak()))
     beside.close()
     close(parts)
 
@@ -49,23 +50,6 @@ def main() -> None:
 def _tell(slice_: Slice) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(slice_) + b"\n")
     sys.stdout.buffer.flush()
-
-
-def _memory() -> float:
-    """Resident; pages of files that are mapped are left out, as the system may take them back any moment."""
-    return _status("RssAnon")
-
-
-def _peak() -> float:
-    """The highest resident size, mapped files included. Not what `getrusage` says: a child inherits that from its parent."""
-    return _status("VmHWM")
-
-
-def _status(name: str) -> float:
-    """A size of /proc/self/status, which is in KiB, in MB; 0 where there is no such file."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(f"{name}:")), 0.0)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from adapters.memory.deliveries import MemoryDeliveries
 from adapters.postgres.deliveries import PostgresDeliveries
-from adapters.sqlite.deliveries import _DUE, SqliteDeliveries
-from adapters.superseding import kept
+from adapters.sqlite.deliveries import _DUE, _PRUNE, SqliteDeliveries
+from adapters.superseding import emptied, kept
 from domain.errors import Conflict
 from domain.events import Content, Guest
 from domain.outside import Deliveries, Delivery, Link, Request
@@ -105,7 +105,7 @@ def test_one_that_is_there_stays_as_it_is(deliveries: Deliveries) -> None:
     deliveries.put([replace(first, link=BO)])
     deliveries.keep(replace(one, state="done", tries=1))
     deliveries.put([first])
-    assert deliveries.get("a") == Delivery(request=first, state="done", tries=1, due_at=100)
+    assert deliveries.get("a") == Delivery(request=emptied(first), state="done", tries=1, due_at=100)
     assert claimed(deliveries, FAR) == []
 
 
@@ -335,6 +335,129 @@ def test_only_a_failed_one_can_be_tried_again(deliveries: Deliveries, state: Lit
     assert (deliveries.retry("a", 0), deliveries.get("a")) == (False, before)
 
 
+# --- what is over ------------------------------------------------------------------------------------------------------------
+
+WORDY = Content(
+    datetime(2026, 3, 9, 10),
+    "PT1H",
+    "Dr Feelgood",
+    "About Bo",
+    "Bo's place",
+    "https://meet.example/bo",
+    time_zone="Europe/Paris",
+    guests=(Guest("k.sealed"),),
+    rules=("FREQ=DAILY",),
+    contacts=("151",),
+    companies=("152",),
+    deals=("153",),
+    tickets=("154",),
+)
+BARE = Content(datetime(2026, 3, 9, 10), "PT1H", time_zone="Europe/Paris")
+
+
+@pytest.mark.parametrize(("state", "stays"), [("done", False), ("superseded", False), ("failed", True), ("waiting", True)])
+def test_what_a_delivery_said_is_kept_until_it_is_over(
+    deliveries: Deliveries, state: Literal["waiting", "done", "failed", "superseded"], stays: bool
+) -> None:
+    asked = update("a", "title", "guests", content=WORDY, uid="u@rendezvous", invite=True)
+    deliveries.put([asked])
+    deliveries.keep(replace(claim_one(deliveries), state=state, tries=1))
+    assert deliveries.get("a") == Delivery(request=asked if stays else replace(asked, content=BARE), state=state, tries=1, due_at=100)
+
+
+def test_what_a_superseded_one_said_is_forgotten_and_said_by_the_newer_one(deliveries: Deliveries) -> None:
+    first, second = update("a", "title", content=WORDY), update("b", "title", content=WORDY)
+    deliveries.put([first])
+    deliveries.put([second])
+    assert [one.request for one in deliveries.all(None, None, "", 9)] == [replace(first, content=BARE), second]
+
+
+def test_what_was_forgotten_is_not_in_the_file_any_more(tmp_path: Path, clock: Clock) -> None:
+    deliveries = SqliteDeliveries(tmp_path / "store.db", clock)
+    deliveries.put([update("a", "title", content=WORDY)])
+    deliveries.put([update("b", "title", content=WORDY)])
+    finish(deliveries, "b")
+    deliveries._file.truncate_wal()
+    assert b"Feelgood" not in (tmp_path / "store.db").read_bytes()
+    deliveries.close()
+
+
+def test_a_failed_one_that_a_person_drops_is_over_and_says_nothing_any_more(deliveries: Deliveries) -> None:
+    asked = update("a", "title", content=WORDY)
+    deliveries.put([asked, request("b", BO)])
+    for one in deliveries.claim(1_000, 500, 9):
+        if one.request.id == "a":
+            deliveries.keep(replace(one, state="failed", tries=3, reason="no room"))
+    assert [deliveries.drop(id) for id in ("a", "a", "b", "never there")] == [True, False, False, False]
+    dropped = Delivery(request=replace(asked, content=BARE), state="superseded", tries=3, due_at=100, reason="somebody has dropped it")
+    assert (deliveries.get("a"), deliveries.retry("a", 0), claimed(deliveries)) == (dropped, False, [])
+    assert (deliveries.prune(FAR), states(deliveries)) == (1, {"b": "waiting"})
+
+
+def test_those_that_were_over_before_a_time_are_dropped(deliveries: Deliveries) -> None:
+    deliveries.put([update("a", "title", meeting=UUID(int=3)), update("b", "title", meeting=UUID(int=3), requested_at=200)])
+    deliveries.put([request("c", BO), request("d", CRM), request("e", OTHER)])
+    for one in deliveries.claim(1_000, 500, 9):
+        if one.request.id != "e":
+            deliveries.keep(replace(one, state="failed" if one.request.id == "d" else "done", tries=1))
+    assert states(deliveries) == {"a": "superseded", "b": "done", "c": "done", "d": "failed", "e": "waiting"}
+    assert (deliveries.prune(100), deliveries.prune(200), deliveries.prune(FAR), deliveries.prune(FAR)) == (0, 2, 1, 0)
+    assert states(deliveries) == {"d": "failed", "e": "waiting"}
+    deliveries.put([request("c", BO)])
+    assert claimed(deliveries) == ["c"]
+
+
+def test_those_that_tell_whether_a_failed_one_is_outdated_stay(deliveries: Deliveries) -> None:
+    failed(deliveries)
+    deliveries.put([request("b"), request("c", meeting=REVIEW)])
+    finish(deliveries, "b", "c")
+    assert (deliveries.prune(FAR), states(deliveries)) == (1, {"a": "failed", "b": "done"})
+    assert (deliveries.retry("a", 0), deliveries.prune(FAR)) == (True, 0)
+    deliveries.keep(replace(claim_one(deliveries), state="superseded"))
+    assert (deliveries.prune(FAR), states(deliveries)) == (2, {})
+
+
+# --- creations that are asked for again ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["in flight", "called"])
+def test_a_creation_behind_one_that_was_begun_knows_what_that_one_said(deliveries: Deliveries, how: str) -> None:
+    first, second = request("a"), request("b")
+    deliveries.put([first])
+    begun(deliveries, how)
+    deliveries.put([second])
+    assert [one.request for one in deliveries.all(None, None, "", 9)] == [first, replace(second, former=first.content)]
+
+
+def test_what_supersedes_such_a_creation_knows_it_too(deliveries: Deliveries) -> None:
+    first, third = request("a"), request("c")
+    deliveries.put([first])
+    one = claim_one(deliveries)
+    deliveries.put([request("b")])
+    deliveries.keep(replace(one, state="done", tries=1))
+    deliveries.put([third])
+    assert (states(deliveries)["b"], claim_one(deliveries).request) == ("superseded", replace(third, former=first.content))
+    deliveries.keep(replace(claim_one(deliveries, 1_500), state="done", tries=1))
+    found = deliveries.get("c")
+    assert found is not None
+    assert found.request == emptied(third)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(request("b", meeting=REVIEW), id="another meeting"),
+        pytest.param(request("b", BO), id="another link"),
+        pytest.param(update("b", "title"), id="an update"),
+    ],
+)
+def test_nothing_else_knows_what_a_creation_that_was_begun_said(deliveries: Deliveries, other: Request) -> None:
+    deliveries.put([request("a")])
+    begun(deliveries, "called")
+    deliveries.put([other])
+    assert deliveries.get("b") == Delivery(request=other, due_at=100)
+
+
 # --- deliveries that last ----------------------------------------------------------------------------------------------------
 
 
@@ -408,3 +531,9 @@ def test_a_claim_of_a_file_reads_no_more_than_is_due(tmp_path: Path, clock: Cloc
     deliveries = SqliteDeliveries(tmp_path / "store.db", clock)
     plan = " ".join(row[-1] for row in deliveries._file.rows(f"EXPLAIN QUERY PLAN {_DUE}", (1, 1, 1)))
     assert ("SCAN" in plan, "delivery_links_due" in plan, "deliveries_waiting" in plan) == (False, True, True), plan
+
+
+def test_pruning_a_file_reads_no_more_than_is_over_for_long(tmp_path: Path, clock: Clock) -> None:
+    deliveries = SqliteDeliveries(tmp_path / "store.db", clock)
+    plan = " ".join(row[-1] for row in deliveries._file.rows(f"EXPLAIN QUERY PLAN {_PRUNE}", (1,)))
+    assert ("SCAN deliveries" in plan, "deliveries_over" in plan, "deliveries_open" in plan) == (False, True, True), plan

@@ -94,6 +94,17 @@ def test_what_is_done_is_out_of_the_inbox_and_known_for_days(inbox: Inbox) -> No
     assert inbox.waiting() == 2
 
 
+def test_an_accounts_notices_of_a_provider_are_forgotten_read_or_not(inbox: Inbox) -> None:
+    others = [notice("a", "70001"), Notice("62515", "other", "a", b"{}")]
+    inbox.put([*notices("a", "b", "c"), *others], 1_000)
+    inbox.done(inbox.claim(1_000, 500, 1))
+    assert inbox.claim(1_000, 500, 1) == notices("b")
+    inbox.forget("62515", "hubspot")
+    assert (inbox.waiting(), inbox.claim(1_000, 500, 10)) == (2, others)
+    inbox.done(notices("b"))
+    assert (inbox.put(notices("a", "b", "c"), 1_001), inbox.claim(1_001, 500, 10)) == (3, notices("a", "b", "c"))
+
+
 def test_what_nobody_read_is_never_forgotten(inbox: Inbox) -> None:
     inbox.put(notices("a"), 1_000)
     assert (inbox.put(notices("a"), 1_000 + 9 * KNOWN_MS), inbox.claim(1_000 + 9 * KNOWN_MS, 500, 10)) == (0, notices("a"))

@@ -148,7 +148,7 @@ def test_source_events_are_settled_by_the_same_rules(runs: Runs) -> None:
 
 
 def test_it_is_scaled_out_as_the_second_file_says(runs: Runs) -> None:
-    assert runs.composed.counts() == {"kafka": 1, "postgres": 1, "sync": 3, "relay": 1, "project": 3, "serve": 1}
+    assert runs.composed.counts() == {"kafka": 1, "postgres": 1, "sync": 3, "relay": 1, "project": 3, "ingest": 2, "deliver": 2, "serve": 1}
 
 
 def test_everything_is_healthy_and_migrate_has_ended_well(runs: Runs) -> None:
@@ -179,6 +179,8 @@ def test_a_role_is_not_root_and_can_write_no_file(runs: Runs) -> None:
         ("sync", r'rendezvous_role_lag_events\{partition="8",role="sync"\} 0\.0'),
         ("relay", r'rendezvous_role_working\{role="relay"\} 1\.0'),
         ("project", r'rendezvous_role_batch_seconds_count\{role="project"\} [1-9]'),
+        ("ingest", r'rendezvous_role_working\{role="ingest"\} 1\.0'),
+        ("deliver", r'rendezvous_role_working\{role="deliver"\} 1\.0'),
     ],
 )
 def test_a_role_tells_its_numbers(runs: Runs, role: str, metric: str) -> None:
@@ -195,6 +197,7 @@ def numbers(composed: Composition, container: str) -> str:
 
 def test_a_role_that_is_asked_to_stop_ends_by_itself(runs: Runs) -> None:
     """The last of these, since what it stops stays stopped. Killed after its grace period, a container would end with 137."""
-    runs.composed.stop("sync", "relay", "project", "serve")
+    roles = ("sync", "relay", "project", "ingest", "deliver", "serve")
+    runs.composed.stop(*roles)
     ended = {(one["Service"], one["ExitCode"]) for one in runs.composed.containers() if one["State"] == "exited"}
-    assert ended == {(service, 0) for service in ("migrate", "sync", "relay", "project", "serve")}
+    assert ended == {(service, 0) for service in ("migrate", *roles)}

@@ -13,22 +13,36 @@ from typing import Any
 import pytest
 import yaml
 
+from adapters.envelope import keys_of
+from services import deliver, monitor
 from services.api import metrics as of_serve
 from services.cli import app
+from services.live import Town
 from services.monitor import Numbers
+from services.sandbox.shell import Sandbox
 from services.settings import Settings
+from services.wiring_providers import PROVIDERS
 
 ROOT = Path(__file__).parents[2]
 COMPOSITION: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-OURS = ("migrate", "sync", "relay", "project", "serve")
+
+
+class WithOverrides(yaml.SafeLoader):  # type: ignore[misc] # PyYAML brings no types
+    """Knows compose's own tags, and reads what they are on as if they were not there."""
+
+
+WithOverrides.add_constructor("!override", lambda loader, node: loader.construct_sequence(node))
+TOWN: dict[str, Any] = yaml.load((ROOT / "deploy/sandbox.yml").read_text(), WithOverrides)
+OURS = ("migrate", "sync", "relay", "project", "ingest", "deliver", "serve")
 OF_COMPOSE_ALONE = {"RENDEZVOUS_IMAGE"}
-PAGES = ["docker-compose.yml", "Dockerfile", "docs/deploying.md"]
+PAGES = ["docker-compose.yml", "deploy/sandbox.yml", "Dockerfile", "docs/deploying.md"]
 WATCHING = ["deploy/alerts.yml", "deploy/grafana/boards/rendezvous.json", "docs/deploying.md"]
 
 
 def exposed() -> set[str]:
     """Every metric's name, without the endings that a histogram or a counter adds."""
-    told = Numbers("sync").text().decode() + Path(of_serve.__file__).read_text("utf-8")
+    told = Numbers("sync").text().decode()
+    told += "".join(Path(str(module.__file__)).read_text("utf-8") for module in (of_serve, deliver, monitor))
     return {plain(name) for name in re.findall(r"rendezvous_[a-z_]+", told)}
 
 
@@ -57,10 +71,34 @@ def test_every_service_of_ours_runs_the_command_of_its_name() -> None:
     assert set(OURS) <= commands
 
 
-def test_nothing_is_published_beyond_loopback() -> None:
-    published = [port for service in COMPOSITION["services"].values() for port in service.get("ports", [])]
+@pytest.mark.parametrize(("composition", "ports"), [(COMPOSITION, 4), (TOWN, 2)], ids=["docker-compose.yml", "deploy/sandbox.yml"])
+def test_nothing_is_published_beyond_loopback(composition: dict[str, Any], ports: int) -> None:
+    published = [port for service in composition["services"].values() for port in service.get("ports", [])]
     assert [port for port in published if not port.startswith("127.0.0.1:")] == []
-    assert len(published) == 4
+    assert len(published) == ports
+
+
+def test_a_town_s_roles_are_told_what_the_sandbox_says_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = TOWN["x-providers"]
+    monkeypatch.setattr(Sandbox, "url", "http://sandbox.localhost:8400")
+    assert {f"RENDEZVOUS_{name.upper()}": value for name, value in Town().settings().items()} == {
+        name: value for name, value in told.items() if name not in ("RENDEZVOUS_PUBLIC_URL", "RENDEZVOUS_KEYS")
+    }
+    assert {name for name, service in TOWN["services"].items() if service.get("environment") == told} == {
+        "migrate",
+        "ingest",
+        "deliver",
+        "serve",
+    }
+
+
+def test_a_town_s_settings_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in TOWN["x-providers"].items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert (settings.public(), [settings.app_of(provider) is None for provider in PROVIDERS]) == ("http://127.0.0.1:8321", [False] * 3)
+    assert settings.keys is not None
+    assert list(keys_of(settings.keys.get_secret_value())) == ["sandbox"]
 
 
 def test_every_image_of_others_has_its_version() -> None:

@@ -143,6 +143,7 @@ class Consents:
             grants=self.grants,
             cursors=self.cursors,
             channels=self.channels,
+            inbox=self.inbox,
             once=self.once,
             publisher=self.engine.publisher,
             watches={"google": self.watch, "office365": self.watch},

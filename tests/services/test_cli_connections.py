@@ -11,7 +11,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from domain.errors import NotFound, TryAgain
+from adapters.envelope import About, Envelope, keys_of
+from domain.errors import BadInput, NotFound, TryAgain
 from domain.outside import Grant, Sealed
 from services import cli, cli_connections
 from services.rotating import Keeping, remove_old, rotate
@@ -160,3 +161,25 @@ def test_rotating_in_files_leaves_every_secret_readable(tmp_path: Path) -> None:
     assert rotate(Keeping(lambda: [grants()], file)).resealed == 1
     assert len(remove_old(Keeping(lambda: [grants()], file)).removed) == 1
     assert (grants().get(GOOGLE), len(file.keys())) == (kept, 1)
+
+
+def test_a_new_key_is_one_that_seals_and_another_each_time(app: typer.Typer) -> None:
+    told = [CliRunner().invoke(app, ["connections", "new-key"]).stdout for _ in range(2)]
+    keys = keys_of("".join(told))
+    assert [len(key) for key in keys.values()] == [32, 32]
+    about = About("62515", "google", "501", "grant")
+    assert Envelope(keys).open(about, Envelope(keys).seal(about, b"secret")) == b"secret"
+
+
+@pytest.mark.parametrize("client", ["", "sandbox-client"], ids=["no provider is set up", "a provider is set up"])
+def test_migrate_asks_for_keys_before_it_touches_a_database_and_only_beside_a_provider(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, client: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "configure_logging", lambda _: None)
+    monkeypatch.setenv("RENDEZVOUS_STORE", "postgresql://nobody@127.0.0.1:1/nothing")
+    monkeypatch.setenv("RENDEZVOUS_GOOGLE_CLIENT_ID", client)
+    monkeypatch.setenv("RENDEZVOUS_GOOGLE_CLIENT_SECRET", client and "secret")
+    error = CliRunner().invoke(cli.app, ["migrate"]).exception
+    assert (isinstance(error, BadInput), "RENDEZVOUS_KEYS" in str(error)) == ((True, True) if client else (False, False))
+    assert isinstance(error, BadInput if client else TryAgain)

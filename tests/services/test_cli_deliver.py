@@ -17,10 +17,11 @@ from domain.errors import NotFound, Refused
 from domain.outside import Deliveries, Request, Written
 from domain.people import Person
 from services import cli, cli_deliver, roles
-from services.deliver import Deliver
+from services.deliver import Deliver, Delivering
+from services.monitor import Numbers
 from services.settings import Settings
 from services.wiring import Installation
-from tests.outgoing import DELIVERY, HUBSPOT, MEETING, request
+from tests.outgoing import DELIVERY, HUBSPOT, MEETING, granted, request
 
 
 class Refusing:
@@ -39,9 +40,9 @@ class Office:
         self.app = typer.Typer()
         cli_deliver.add(self.app, self.wired, self.opened)
 
-    def wired(self, parts: Installation) -> Deliver:
+    def wired(self, parts: Installation, numbers: Numbers) -> Delivering:
         vault = SealingVault(MemoryKeys())
-        return Deliver(self.deliveries, {"google": Refusing()}, vault, parts.publisher, lambda: 5)
+        return Delivering(Deliver(self.deliveries, {"google": Refusing()}, granted(), vault, parts.publisher, lambda: 5), numbers)
 
     def opened(self, parts: Installation) -> Deliveries:
         return self.deliveries

@@ -13,6 +13,7 @@ from adapters.memory.cursors import MemoryCursors
 from adapters.memory.inbox import MemoryInbox
 from services import cli_ingest
 from services.ingest import Ingest, Ingesting
+from services.monitor import Numbers
 from services.settings import Settings
 from services.wiring import Installation, now
 from tests.examples import meeting
@@ -31,7 +32,7 @@ def test_what_is_due_is_read_into_the_installations_log(tmp_path: Path) -> None:
     cursors.want(ANA, "events", 0)
     feed = Script([page(meeting("g1")), done("t1")])
 
-    def wired(parts: Installation) -> Ingesting:
+    def wired(parts: Installation, _: Numbers) -> Ingesting:
         ingest = Ingest(cursors, MemoryInbox(), MemoryChannels(), {("google", "events"): feed}, {}, parts.publisher, now)
         return Ingesting(ingest, threads=2)
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from adapters.memory.once import MemoryOnce
 from domain.errors import BadInput, Deauthorised, NotFound, Refused, TryAgain
-from domain.outside import Link
+from domain.outside import Link, Notice
 from services.connecting import CONSENT_MS, TICKET_MS, Connecting, Stale, Taken
 from tests.examples import ACCOUNT, ANA, hour, meeting, stage
 from tests.servers.postgres import closing_databases as closing_databases
@@ -359,6 +359,32 @@ def test_connecting_again_is_after_the_loss_whichever_clock_goes_wrong(consents:
     assert b'"state":"active"' in row.body
 
 
+def test_a_link_is_connected_since_its_first_consent_until_it_is_disconnected(consents: Consents) -> None:
+    """By our clock: what was asked for before is told by it too."""
+    first = consents.now
+    assert consents.connect().since == first
+    consents.now += 61 * MINUTE
+    consents.access.bearer(GOOGLE)
+    lose(consents)
+    assert [grant.since for grant in consents.grants.all()] == [first]
+    consents.now += MINUTE
+    assert consents.connect().since == first
+    consents.connecting.disconnect(GOOGLE)
+    consents.now += MINUTE
+    assert consents.connect().since == consents.now
+
+
+def test_disconnecting_the_crm_forgets_what_it_pushed_and_nothing_else(consents: Consents) -> None:
+    others = [Notice("70000", "hubspot", "a", b"{}")]
+    consents.inbox.put([Notice(ACCOUNT, "hubspot", "a", b"{}"), *others], consents.now)
+    consents.connect()
+    consents.connecting.disconnect(GOOGLE)
+    assert consents.inbox.waiting() == 2
+    consents.connect(CRM)
+    consents.connecting.disconnect(CRM)
+    assert consents.inbox.claim(consents.now, MINUTE, 10) == others
+
+
 def test_what_is_not_connected_cannot_be_disconnected(consents: Consents) -> None:
     with pytest.raises(NotFound):
         consents.connecting.disconnect(GOOGLE)
@@ -457,6 +483,30 @@ def test_a_disconnection_that_was_cut_off_is_finished(
         return
     assert (consents.verbs(), consents.grants.get(GOOGLE)) == (["activated", "disconnected"], None)
     assert (consents.feeds(), consents.channels.of(GOOGLE)) == ([], [])
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_disconnection_of_the_crm_that_was_cut_off_leaves_nothing_pushed(
+    consents: Consents, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    consents.connect(CRM)
+    consents.inbox.put([Notice(ACCOUNT, "hubspot", "a", b"{}")], consents.now)
+    assert cut(consents, monkeypatch, ("inbox", "forget"), after, lambda: consents.connecting.disconnect(CRM))
+    consents.start()
+    assert (consents.connecting.restore(), consents.inbox.waiting(), consents.grants.get(CRM)) == (1, 0, None)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_consent_again_that_was_cut_off_changes_nothing_of_since_when(
+    consents: Consents, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    since = consents.connect().since
+    consents.now += MINUTE
+    started = consents.connecting.begin(GOOGLE)
+    assert cut(consents, monkeypatch, ("grants", "put"), after, lambda: consents.come_back(started, "google"))
+    consents.start()
+    consents.connecting.restore()
+    assert [grant.since for grant in consents.grants.all()] == [since]
 
 
 @pytest.mark.parametrize(("refusals", "connected"), [(4, True), (5, False)], ids=["for a moment", "for longer"])

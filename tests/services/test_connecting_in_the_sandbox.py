@@ -83,6 +83,7 @@ class Town:
             "grants": consents.grants,
             "cursors": consents.cursors,
             "channels": consents.channels,
+            "inbox": consents.inbox,
             "once": consents.once,
             "public_url": self.listener.url,
             "clock": self.world.now,
@@ -95,7 +96,7 @@ class Town:
         }
         publisher = consents.engine.publisher
         consents.connecting = Connecting(**parts, authorities=authorities, publisher=publisher, watches=self.watches)
-        consents.push = Push(**parts, inbox=consents.inbox, dead=consents.engine.dead, secret=CLIENT_SECRET)
+        consents.push = Push(**parts, dead=consents.engine.dead, secret=CLIENT_SECRET)
         self._app = consents.app()
         return self
 

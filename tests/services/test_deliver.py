@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.memory.deliveries import MemoryDeliveries
 from adapters.memory.keys import MemoryKeys
@@ -25,11 +26,12 @@ from domain.outside import Deliveries, Link, Request, Written
 from domain.people import Person
 from domain.source_events import ConfirmedData, FailedData, SourceEvent, read
 from services import deliver
-from services.deliver import LEASE_MS, MOST_TRIES, Deliver, Delivering
+from services.deliver import LEASE_MS, MOST_TRIES, REMEMBERED_MS, Deliver, Delivering
 from services.monitor import Numbers
 from services.publish import Publisher
+from services.routed_deliveries import RoutedDeliveries
 from tests.examples import ACCOUNT, BO
-from tests.outgoing import DELIVERY, GOOGLE, MEETING, request
+from tests.outgoing import DELIVERY, GOOGLE, HUBSPOT, MEETING, granted, request
 
 ROOT = Path(__file__).parents[2]
 HOUR = 3_600_000
@@ -73,6 +75,7 @@ class Scene:
         self.clock, self.calendar, self.dice = Clock(), calendar, dice
         self.deliveries: Deliveries = MemoryDeliveries(self.clock) if file is None else SqliteDeliveries(file, self.clock)
         self.source, self.vault = MemorySourceLog(), SealingVault(MemoryKeys())
+        self.grants = granted(GOOGLE, *(one.link for one in requests))
         [self.bo] = self.vault.seal(ACCOUNT, [(BO, "Bo")])
         self.deliveries.put([self.of(one) for one in requests])
 
@@ -83,7 +86,7 @@ class Scene:
     def process(self, wrap: Callable[[Any], Any] = lambda part: part) -> Deliver:
         publisher = Publisher(wrap(self.source), self.vault, self.clock)
         writers = dict.fromkeys(("google", "hubspot"), wrap(self.calendar))
-        return Deliver(wrap(self.deliveries), writers, wrap(self.vault), publisher, self.clock, lambda: self.dice)
+        return Deliver(wrap(self.deliveries), writers, wrap(self.grants), wrap(self.vault), publisher, self.clock, lambda: self.dice)
 
     def step(self, process: Deliver | None = None) -> list[str]:
         """Everything that is due, once; what became of each."""
@@ -216,6 +219,50 @@ def test_a_provider_that_nothing_writes_to_is_refused() -> None:
     assert (scene.step(), scene.state()[2]) == (["failed"], "nothing writes to elsewhere")
 
 
+@pytest.mark.parametrize(
+    ("link", "called"),
+    [
+        pytest.param(GOOGLE, "the Google calendar of user 501", id="a calendar"),
+        pytest.param(HUBSPOT, "HubSpot", id="the CRM"),
+    ],
+)
+@pytest.mark.parametrize("how", ["never", "revoked", "disconnected"])
+def test_what_nobody_has_connected_here_is_not_written_and_told_at_once(link: Link, called: str, how: str) -> None:
+    scene = Scene(Calendar(), request(link))
+    there = scene.grants.get(link)
+    assert there is not None
+    if how == "revoked":
+        scene.grants.put(replace(there, state="revoked"))
+    else:
+        scene.grants = granted(Link("70000", link.provider, link.user))
+    assert (scene.step(), scene.calendar.calls) == (["failed"], [])
+    reason = f"nobody has connected {called} here"
+    assert (scene.state(), [event.data for event in scene.told()]) == (("failed", 1, reason), [FailedData(reason, True, str(MEETING))])
+
+
+def test_one_whose_link_is_connected_afterwards_is_written_only_if_it_was_asked_for_since() -> None:
+    """A person has both tried again; the one belongs to a history from elsewhere."""
+    old, new = request(requested_at=999_999), request(id="f" * 32, meeting=UUID(int=7), requested_at=1_000_000)
+    scene = Scene(Calendar(), old, new)
+    scene.grants = granted(HUBSPOT)
+    assert [*scene.step(), *scene.step()] == ["failed", "failed"]
+    scene.grants = granted(GOOGLE, since=1_000_000)
+    for id in (DELIVERY, "f" * 32):
+        scene.deliveries.retry(id, scene.clock())
+    assert [*scene.step(), *scene.step()] == ["failed", "done"]
+    assert scene.calendar.calls == ["f" * 32]
+    before = "it was asked for before the Google calendar of user 501 was connected here, and what is older is not written"
+    assert scene.state() == ("failed", 2, before)
+
+
+def test_one_whose_grant_is_lost_waits_for_it() -> None:
+    scene = Scene(Calendar(Deauthorised("connect again")), request())
+    there = scene.grants.get(GOOGLE)
+    assert there is not None
+    scene.grants.put(replace(there, state="lost"))
+    assert (scene.step(), scene.state()) == (["waiting"], ("waiting", 0, "connect again"))
+
+
 def test_one_retried_after_a_later_one_was_carried_out_is_superseded_without_a_call(tmp_path: Path) -> None:
     old, new = request(action="update", copy="e1"), request(id="f" * 32, action="update", copy="e1", requested_at=2)
     scene = Scene(Calendar(AskAPerson("no")), old, file=tmp_path / "store.sqlite")
@@ -309,11 +356,11 @@ def test_killed_at_any_call_of_any_port_it_comes_to_one_event_one_invitation_one
         if not died:
             break
         calls.append(at)
-    assert calls == [1, 2, 3, 4, 5]  # claim, open, write, append, keep
+    assert calls == [1, 2, 3, 4, 5, 6]  # claim, get of the grant, open, write, append, keep
 
 
-@pytest.mark.parametrize("first", range(1, 6))
-@pytest.mark.parametrize("second", range(1, 6))
+@pytest.mark.parametrize("first", range(1, 7))
+@pytest.mark.parametrize("second", range(1, 7))
 def test_killed_twice_it_comes_to_the_same(first: int, second: int) -> None:
     scene = Scene(Calendar(), request(invite=True))
     for at in (first, second):
@@ -420,11 +467,34 @@ def test_failing_links_have_a_part_of_the_threads_and_come_through() -> None:
     assert sorted(scene.calendar.events) == [f"{n:032x}" for n in range(6)]
 
 
+@pytest.mark.usefixtures("quick")
+def test_the_role_forgets_what_has_been_over_for_a_month() -> None:
+    scene = Scene(Calendar(AskAPerson("no")), *links(3))
+    work = Delivering(scene.process(), Numbers("deliver"))
+    drained(work)
+    for ms in (REMEMBERED_MS - 1_000_001, HOUR):
+        before = [one.state for one in scene.deliveries.all(None, None, "", 9)]
+        scene.clock.now += ms
+        drained(work)
+    assert sorted(before) == ["done", "done", "failed"]
+    assert [one.state for one in scene.deliveries.all(None, None, "", 9)] == ["failed"]
+
+
 def test_a_role_that_begins_anew_goes_on_counting() -> None:
     scene, numbers = Scene(Calendar(), *links(2)), Numbers("deliver")
     for _ in range(2):
         drained(Delivering(scene.process(), numbers))
     assert 'rendezvous_deliveries_total{provider="google",state="done"} 2.0' in numbers.text().decode()
+
+
+def test_of_several_stores_each_forgets_its_own() -> None:
+    stores = [MemoryDeliveries(), MemoryDeliveries()]
+    routed = RoutedDeliveries(stores, lambda account: int(account != ACCOUNT))
+    routed.put([request(), request(Link("70000", "google", "9"), id="f" * 32)])
+    for one in routed.claim(10, 10, 2):
+        routed.keep(replace(one, state="done"))
+    assert [len(store.all(None, "done", "", 9)) for store in stores] == [1, 1]
+    assert (routed.drop(DELIVERY), routed.prune(1), routed.prune(2), routed.all(None, None, "", 9)) == (False, 0, 2, [])
 
 
 # --- who may write, and what nobody can --------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from services.sandbox.shell import Sandbox
 from services.sandbox.world import World
 from tests.engine import Engine
 from tests.examples import ACCOUNT, ANA, BO, Event, connected, hour, row, stage
-from tests.outgoing import GOOGLE, OFFICE365, Tokens
+from tests.outgoing import GOOGLE, OFFICE365, Tokens, granted
 
 LINKS = {"google": GOOGLE, "office365": OFFICE365}
 
@@ -45,14 +45,22 @@ class Round:
         others = [event for event in stage() if not event["type"].startswith("rendezvous.connection.")]
         self.engine.tell(*others, connected("501", provider))
 
-    def open(self, url: str) -> None:
+    def open(self, url: str, since: int = 0) -> None:
+        """Make what writes, with a calendar that was first connected here at a time (ms)."""
+        self.url = url
         client, throttle = http.client(httpx.HTTPTransport(verify=False)), Throttle(MemoryBuckets(), self.world.now, lambda seconds: None)
         base = f"{url}/calendar/v3/" if self.provider == "google" else f"{url}/v1.0/"
         make = google_calling.api if self.provider == "google" else office365_calling.api
         self.api: Api = make(client, self.access, throttle, base)
         writer: Writer = GoogleWriter(self.api, base) if self.provider == "google" else Office365Writer(self.api)
         self.deliver = Deliver(
-            self.engine.store.deliveries, {self.provider: writer}, self.engine.vault, self.engine.publisher, self.engine.clock, lambda: 0.0
+            self.engine.store.deliveries,
+            {self.provider: writer},
+            granted(LINKS[self.provider], since=since),
+            self.engine.vault,
+            self.engine.publisher,
+            self.engine.clock,
+            lambda: 0.0,
         )
 
     def tell(self, event: Event) -> None:
@@ -123,3 +131,14 @@ def test_what_both_sides_change_afterwards_survives_on_both(around: Round) -> No
     assert around.read() == [("echo", "ignored")]
     assert (around.write(), around.shown()) == ([], [("Kick-off, with coffee", "2026-04-07T08:00:00Z", "Room 9")])
     assert around.invited() == [BO]
+
+
+def test_a_history_that_was_decided_before_its_calendar_was_connected_here_invites_nobody(around: Round) -> None:
+    """As in another installation that is fed with the same source log; what comes after it is written as ever."""
+    around.open(around.url, since=around.engine.clock() + 10_000_000)
+    around.tell(row(revision=1))
+    assert (around.read(), around.invited()) == ([], [])
+    assert [one.state for one in around.deliver.deliveries.all(None, None, "", 9)] == ["failed"]
+    around.engine.at += 20_000_000
+    around.tell(row("9002", revision=2))
+    assert (around.invited(), len(around.read())) == ([BO], 1)

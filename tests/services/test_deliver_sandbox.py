@@ -39,7 +39,7 @@ from services.sandbox.office365 import Office365
 from services.sandbox.shell import Sandbox
 from services.sandbox.world import World
 from tests.examples import ACCOUNT, ANA, BO, CY
-from tests.outgoing import DELIVERY, GOOGLE, HUBSPOT, MEETING, OFFICE365, Tokens, request
+from tests.outgoing import DELIVERY, GOOGLE, HUBSPOT, MEETING, OFFICE365, Tokens, granted, request
 
 NOON = int(datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp() * 1000)
 LINKS = {"google": GOOGLE, "office365": OFFICE365, "hubspot": HUBSPOT}
@@ -125,6 +125,8 @@ class Scene:
         self.side, self.url, self.now = side, url, NOON
         self.deliveries = MemoryDeliveries(self.clock)
         self.source, self.vault = MemorySourceLog(), SealingVault(MemoryKeys())
+        others = [Link(ACCOUNT, side.name, f"{600 + number}") for number in range(5)]
+        self.grants = granted(side.link, Link("70000", side.name, "9"), *others)
         self.bo, self.cy = self.vault.seal(ACCOUNT, [(BO, "Bo Lindqvist"), (CY, None)])
 
     def clock(self) -> int:
@@ -140,7 +142,7 @@ class Scene:
             "hubspot": HubSpotWriter(hubspot_calling.api(client, self.side, throttle, self.url)),
         }
         publisher = Publisher(self.source, self.vault, self.clock)
-        return Deliver(self.deliveries, writers, self.vault, publisher, self.clock, lambda: 0.0)
+        return Deliver(self.deliveries, writers, self.grants, self.vault, publisher, self.clock, lambda: 0.0)
 
     def ask(self, **fields: Any) -> Request:
         """The proposal review with Bo, who is to be invited; in the CRM associated."""
@@ -244,6 +246,64 @@ def test_what_a_person_makes_of_it_before_the_repetition_stands_and_is_not_confi
     assert (scene.step(), scene.side.titles()) == (["done"], ["Hers"])
     assert scene.confirmed()["revision"] is None
     assert scene.confirmed()["updated"] == scene.confirmed()["created"]
+
+
+def asked_twice(scene: Scene, **newer: Any) -> Request:
+    """A creation whose answer was lost, and that is asked for again with newer content before that is known."""
+    path = "upsert" if scene.side.name == "hubspot" else "events"
+    scene.side.world.faults.add("drop_after", simulator=scene.side.name, method="POST", path=path)
+    assert scene.carry(scene.ask()) == ["waiting"]
+    again = scene.ask(id="1" * 32, requested_at=2, **newer)
+    scene.deliveries.put([again])
+    scene.now += 2_000
+    return again
+
+
+@each_side
+def test_a_creation_that_is_asked_again_while_the_first_is_on_its_way_comes_to_one_with_the_newer_content(scene: Scene) -> None:
+    newer: dict[str, Any] = {"guests": (Guest(scene.bo), Guest(scene.cy))}
+    if scene.side.name == "hubspot":
+        newer = {"contacts": (scene.side.contact, scene.side.hubspot.contact(CY))}
+    asked_twice(scene, title="Second reading", start=datetime(2026, 4, 8, 9), **newer)
+    assert (scene.step(), scene.side.titles()) == (["done"], ["Proposal review"])
+    assert (scene.step(), scene.side.titles(), len(scene.told())) == (["done"], ["Second reading"], 2)
+    assert scene.confirmed()["revision"] is not None
+    if scene.side.name == "hubspot":
+        assert sorted(map(str, scene.side.addressed())) == sorted([BO, CY])
+    else:
+        assert sorted(set(scene.side.invited())) == sorted([BO, CY])
+    assert len(scene.side.everything()) == 1
+
+
+@each_side
+def test_what_a_person_makes_of_the_first_stands_when_the_second_comes(scene: Scene) -> None:
+    asked_twice(scene, title="Second reading", location="Room 9")
+    scene.side.world.move(60_000)
+    scene.side.retitle("Hers")
+    assert [*scene.step(), *scene.step()] == ["done", "done"]
+    assert (scene.side.titles(), len(scene.side.everything())) == (["Hers"], 1)
+    [ours] = scene.side.ours()
+    place = {"google": ours.get("location"), "office365": ours.get("location"), "hubspot": ours.get("hs_meeting_location")}[scene.side.name]
+    assert (place["displayName"] if isinstance(place, dict) else place) == "Room 9"
+    assert scene.confirmed()["revision"] is None, "the next reading tells what she made of it"
+
+
+@pytest.mark.parametrize("side", ["google"])
+def test_what_a_person_deleted_is_not_made_again_by_the_second(scene: Scene) -> None:
+    asked_twice(scene, title="Second reading")
+    scene.step()
+    scene.side.google.cancel(ANA, MEETING.hex)
+    assert scene.step() == ["done"]
+    assert [one["status"] for one in scene.side.google.events(ANA)] == ["cancelled"]
+    assert scene.confirmed() | {"updated": 0, "created": 0} == {
+        "meeting": str(MEETING),
+        "provider": "google",
+        "id": MEETING.hex,
+        "revision": None,
+        "icalUid": f"{MEETING.hex}@google.com",
+        "updated": 0,
+        "created": 0,
+    }
 
 
 class Crash(BaseException):
@@ -390,7 +450,7 @@ def test_a_meeting_that_has_a_uid_keeps_it_and_is_known_by_it(scene: Scene) -> N
     assert [one["iCalUID"] for one in scene.side.ours()] == ["row-9001@crm.example"]
     other = scene.ask(id="3" * 32, meeting=UUID(int=7), uid="row-9001@crm.example", requested_at=3)
     assert scene.carry(other) == ["done"]
-    assert scene.confirmed()["id"] == DELIVERY
+    assert scene.confirmed()["id"] == MEETING.hex
 
 
 @pytest.mark.parametrize("side", ["office365"])

@@ -331,9 +331,16 @@ def occurrences(town: Town, id: str) -> list[str]:
     return [str(one["id"]) for one in sorted(shown, key=lambda one: str(one["start"]["dateTime"])) if one.get("seriesMasterId")]
 
 
-@pytest.mark.parametrize("again", [True, False], ids=["series told again", "exception alone"])
-def test_an_outlook_series_with_an_exception_and_a_hole(town: Town, again: bool) -> None:
-    town.outlook.switch(series_again=again)
+@pytest.mark.parametrize(
+    ("again", "lost"),
+    [
+        pytest.param(True, "removed", id="series told again"),
+        pytest.param(False, "removed", id="exception alone"),
+        pytest.param(True, "silent", id="series told again without the hole"),
+    ],
+)
+def test_an_outlook_series_with_an_exception_and_a_hole(town: Town, again: bool, lost: str) -> None:
+    town.outlook.switch(series_again=again, lost_occurrences=lost)
     id = town.appointment(**SERIES)
     assert town.pull().shown() == WHOLE
     _, second, third = occurrences(town, id)

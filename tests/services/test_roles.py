@@ -21,6 +21,7 @@ from services.roles import Role
 from services.running import Stopping
 from services.settings import Settings
 from services.wiring import Installation
+from services.wiring_providers import Outside
 from tests.examples import stage
 from tests.servers import kafka
 
@@ -93,6 +94,36 @@ def test_after_a_conflict_the_work_is_begun_anew() -> None:
     numbers = ran(lambda: next(begun))
     assert next(begun, None) is None
     assert told(numbers, 'rendezvous_role_events_total{role="sync"}') == 3
+
+
+class Closable(Work):
+    """Work that has to be closed."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_work_is_closed_when_the_role_ends_when_it_fails_and_when_it_is_begun_anew() -> None:
+    first, second, failing = Closable(1, Conflict("somebody was first")), Closable(2), Closable(Stop("broken"))
+    begun = iter([first, second])
+    ran(lambda: next(begun))
+    with pytest.raises(Stop, match="broken"):
+        ran(lambda: failing)
+    assert (first.closed, second.closed, failing.closed) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("begun", [roles.ingesting, roles.delivering])
+def test_without_a_provider_ingest_and_deliver_are_well_do_nothing_and_open_nothing(
+    tmp_path: Path, begun: Callable[[Outside, Numbers], roles.Work]
+) -> None:
+    parts = Installation(Settings(data=tmp_path, log=None, store=None))
+    numbers = ran(lambda: begun(Outside(parts), Numbers("ingest")))
+    assert numbers.lag() == {}
+    assert told(numbers, 'rendezvous_role_working{role="sync"}') == 1
+    assert list(tmp_path.iterdir()) == []
+    parts.close()
 
 
 def test_what_does_not_pass_ends_it() -> None:

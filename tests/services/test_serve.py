@@ -5,11 +5,19 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
+from domain.errors import Stop
+from services import serve as serving
 from services.serve import Listener
+from services.settings import Settings
+from services.wiring import Installation
+from services.wiring_providers import Outside
 from tests.examples import meeting
 from tests.services.asking import Asking, asking
 
@@ -69,3 +77,30 @@ def test_a_port_that_somebody_listens_on_is_an_error_at_once(engine: Asking, lis
 def test_a_host_that_is_none_is_an_error(engine: Asking) -> None:
     with pytest.raises(OSError):
         Listener(engine.app(), "no.such.host.invalid", 0, threading.Event()).start()
+
+
+class Served:
+    """A server that ends at once, and remembers what it was to serve."""
+
+    url, failed = "http://127.0.0.1:0", True
+    connected: ClassVar[list[bool]] = []
+
+    def __init__(self, parts: Installation, host: str, port: int, outside: Outside | None) -> None:
+        self.connected.append(outside is not None)
+
+    def start(self) -> int:
+        return 0
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
+def test_connecting_is_served_where_a_provider_is_set_up_and_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "Server", Served)
+    for client in (None, "sandbox-client"):
+        secret = None if client is None else SecretStr("secret")
+        parts = Installation(Settings(data=tmp_path, log=None, store=None, google_client_id=client, google_client_secret=secret))
+        with pytest.raises(Stop, match="ended by itself"):
+            serving.serve(parts, "127.0.0.1", 0, Outside(parts))
+        parts.close()
+    assert Served.connected == [False, True]

@@ -81,7 +81,7 @@ CREATE UNLOGGED TABLE buckets (
     shut_until bigint NOT NULL
 ) WITH (fillfactor = 50);
 
--- `request` is JSON; people stand in it as sealed tokens. `n` is the order in which they were asked for.
+-- `request` is JSON; people stand in it as sealed tokens. What it said is taken out when it is over. `n` is the order in which they were asked for.
 CREATE TABLE deliveries (
     n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id bytea NOT NULL UNIQUE,
@@ -99,6 +99,8 @@ CREATE TABLE deliveries (
 ) WITH (fillfactor = 80);
 CREATE INDEX deliveries_waiting ON deliveries (link, n) WHERE state = 'waiting';
 CREATE INDEX deliveries_account ON deliveries (account_digest, id);
+CREATE INDEX deliveries_over ON deliveries (due_at) WHERE state IN ('done', 'superseded');
+CREATE INDEX deliveries_open ON deliveries (meeting, link) WHERE state IN ('waiting', 'failed');
 
 -- One row a link, locked by whoever changes what waits for it. `due_at` is its oldest waiting delivery's, none if nothing waits; `until`
 -- as long as one of it is in flight.
