@@ -2,10 +2,10 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo up test check bench bench-scaled events clean python
+.PHONY: help setup demo up test check bench bench-scaled bench-providers events clean python
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: .venv/dev.stamp ## make .venv with everything needed to work on the code
 
@@ -26,10 +26,13 @@ check: .venv/dev.stamp ## style, types, who imports whom, spelling
 	$(BIN)/codespell
 
 bench: .venv/dev.stamp ## measure how fast it is here
-	$(BIN)/python -m pytest -m "bench and not scaled" -s tests/benchmarks $(ARGS)
+	$(BIN)/python -m pytest -m "bench and not scaled" -s tests/benchmarks --ignore tests/benchmarks/providers $(ARGS)
 
 bench-scaled: .venv/dev.stamp ## the same on Kafka and PostgreSQL; a part of it with ARGS="-k freshness"
 	$(BIN)/python -m pytest -m scaled -s tests/benchmarks/scaled $(ARGS)
+
+bench-providers: .venv/dev.stamp ## reading calendars, polling and webhooks, beside the sandbox
+	$(BIN)/python -m pytest -m bench -s tests/benchmarks/providers $(ARGS)
 
 events: .venv/dev.stamp ## write docs/events.md, docs/asyncapi.yaml, docs/schemas/ and docs/openapi.json from the code
 	$(BIN)/python -m services.documents

@@ -181,6 +181,7 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._known: tuple[object, dict[str, bytes]] | None = None
 
     def keys(self) -> dict[str, bytes]:
         """All of them, the newest last. Raises `Stop` if the file cannot be read."""
@@ -207,8 +208,13 @@ class KeyFile:
         return [name for name, _ in old]
 
     def _read(self) -> dict[str, bytes]:
+        # Asked for at each seal, and read when it was replaced: reading it each time cost more than sealing.
         try:
-            return keys_of(self._path.read_text("ascii"))
+            known, now = self._known, self._path.stat()
+            mark = (now.st_ino, now.st_mtime_ns, now.st_size)
+            if known is None or known[0] != mark:
+                known = self._known = mark, keys_of(self._path.read_text("ascii"))
+            return dict(known[1])
         except (OSError, UnicodeDecodeError) as error:
             raise Stop(f"{self._path.name} cannot be read: {type(error).__name__}") from None
 

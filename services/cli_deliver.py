@@ -56,7 +56,7 @@ def add(app: typer.Typer, wired: Wired, opened: Opened) -> None:
 
 
 def _deliveries(opened: Opened) -> typer.Typer:
-    group = typer.Typer(help="What is to be written to providers: list, show, retry.", no_args_is_help=True)
+    group = typer.Typer(help="What is to be written to providers: list, show, retry, drop.", no_args_is_help=True)
 
     @group.command("list")
     def list_(data: Data = None, json: Json = False, account: Account = None, state: State = None) -> None:
@@ -96,6 +96,17 @@ def _deliveries(opened: Opened) -> typer.Typer:
         if not deliveries.retry(id, now()):
             raise NotFound(f"{id} is {_one(deliveries, id).state}, and only what failed can be tried again")
         _print(f"{id} waits again")
+
+    @group.command()
+    def drop(id: Id, data: Data = None) -> None:
+        """Give up one that failed; what it said is forgotten.
+
+        Example: rendezvous deliveries drop 0123456789abcdef0123456789abcdef
+        """
+        deliveries = _opened(opened, data)
+        if not deliveries.drop(id):
+            raise NotFound(f"{id} is {_one(deliveries, id).state}, and only what failed can be dropped")
+        _print(f"{id} is dropped")
 
     return group
 

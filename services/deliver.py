@@ -290,6 +290,10 @@ class Delivering:
         """See `Work`: nobody tells us when a delivery is due."""
         time.sleep(PAUSE)
 
+    def close(self) -> None:
+        """Begin nothing more, and wait until what was begun has come to its end."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
     def lag(self) -> dict[str, int]:
         """See `Work`: the deliveries that wait, up to a page of them."""
         return {"0": len(self._deliver.deliveries.all(None, "waiting", "", PAGE))}

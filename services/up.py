@@ -116,7 +116,9 @@ class Roles:
 
     def _deliver(self) -> None:
         assert self._outside is not None
-        self._worked(self._outside.delivering(Numbers("deliver")))
+        work = self._outside.delivering(Numbers("deliver"))
+        self._worked(work)
+        work.close()
 
     def _worked(self, work: Work) -> None:
         while not self._stopping.asked:

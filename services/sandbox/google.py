@@ -261,6 +261,7 @@ ACTIONS: dict[str, Callable[..., Any]] = {
     "withdraw": Google.withdraw,
     "respond": Google.respond,
     "get": Google.get,
+    "events": Google.events,
     "grant": Google.grant,
     "revoke": Google.revoke,
     "invalidate": Google.invalidate,

@@ -34,7 +34,7 @@ class Process:
         folder.mkdir(parents=True)
         self.command, self._folder, self._port = tuple(command), folder, free_port()
         kept = {name: value for name, value in os.environ.items() if not name.startswith("RENDEZVOUS_")}
-        told = {"RENDEZVOUS_LOG_LEVEL": "info", "RENDEZVOUS_MONITOR": str(self._port), **settings}
+        told = {"RENDEZVOUS_LOG_LEVEL": "info", "RENDEZVOUS_MONITOR": str(self._port), "PYTHONFAULTHANDLER": "1", **settings}
         with (folder / "told").open("wb") as told_to, (folder / "said").open("wb") as said_to:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "services.cli", *command], cwd=ROOT, env=kept | told, stdout=told_to, stderr=said_to
@@ -117,7 +117,12 @@ class Process:
         while self.code is None and not self.lives() and time.monotonic() < until:
             time.sleep(0.05)
         self._process.terminate()
-        return self._process.wait(STOP_SECONDS)
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)  # it says where it is, and ends
+            self._process.wait(STOP_SECONDS)
+            raise AssertionError(f"{self.command} did not stop in {STOP_SECONDS} s; it said at the end:\n{self.said[-6000:]}") from None
 
 
 class Crew:
