@@ -217,9 +217,7 @@ class Connecting:
         """Not before the last disconnection or loss, by whichever clock that was timed: their order is what windows are made of."""
         ended = self._once.take("disconnected", _named(grant.link), self._clock())
         lost = old.expires_at if old is not None and old.state == "lost" else 0
-        # Google says in whole seconds when a meeting was made: one of the second of the consent counts as made after it.
-        given = grant.granted_at // 1000 * 1000 if grant.link.provider == "google" else grant.granted_at
-        return max(given, int(ended or 0) + 1, lost + 1)
+        return max(grant.granted_at, int(ended or 0) + 1, lost + 1)
 
     def _activate_patiently(self, grant: Grant) -> None:
         """A log that is busy is asked again: whoever is in front of the page cannot consent once more to the same."""
