@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo up test check bench bench-scaled bench-providers events clean python
+.PHONY: help setup demo up test check bench bench-scaled bench-providers events npm-clients clean python
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,8 @@ bench-providers: .venv/dev.stamp ## reading calendars, polling and webhooks, bes
 
 events: .venv/dev.stamp ## write docs/events.md, docs/asyncapi.yaml, docs/schemas/ and docs/openapi.json from the code
 	$(BIN)/python -m services.documents
+
+npm-clients: .venv/npm.stamp ## the JavaScript clients that `make test` tries the sandbox with, where they are; needs npm
 
 clean: ## remove caches, builds and demo-data; .venv and data stay
 	rm -rf build dist *.egg-info demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -83,3 +85,11 @@ NO_PYTHON = { \
 .venv/dev.stamp: pyproject.toml constraints.txt | .venv/python.stamp
 	$(PIP_INSTALL) '.[analytics,dev]'
 	@touch .venv/runtime.stamp $@
+
+# In .venv, which every tool passes over. No package's own script is run.
+.venv/npm.stamp: tests/sandbox/npm/package.json tests/sandbox/npm/package-lock.json | .venv/python.stamp
+	@command -v npm >/dev/null || { echo "No npm here: install Node.js 20 or newer with npm." >&2; exit 1; }
+	@mkdir -p .venv/npm
+	@cp tests/sandbox/npm/package.json tests/sandbox/npm/package-lock.json .venv/npm/
+	cd .venv/npm && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@

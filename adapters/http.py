@@ -23,7 +23,7 @@ import msgspec
 import stamina
 
 from domain.errors import Deauthorised, Refused, TryAgain
-from domain.outside import Access, Buckets, Link
+from domain.outside import Access, Buckets, DoubtingAccess, Link
 
 Params = Mapping[str, str | int | Sequence[str]]
 
@@ -155,7 +155,7 @@ class Api:
         return url
 
     def _authorised(self, link: Link, request: httpx.Request, expected: frozenset[int], kind: str) -> Answer:
-        """With a token; if that is refused, once more with another one."""
+        """With a token; if that is refused, once more with another one. If that is, too, the grant is doubted."""
         bearer = self._access.bearer(link)
         answer = self._sent(link, request, bearer, kind)
         if answer.status == 401 and 401 not in expected:
@@ -164,6 +164,9 @@ class Api:
             answer = self._sent(link, request, bearer, kind)
             if answer.status == 401:
                 self._access.refused(link, bearer)
+                if answer.code in self.vendor.lost and isinstance(self._access, DoubtingAccess):
+                    # By its code it is about the token: Google answers 401 also of an address that it will not push to.
+                    self._access.doubt(link, bearer)
                 raise Deauthorised(f"{self.vendor.name} takes no access token any more ({_said(answer)})")
         return self._judged(link, answer, expected, kind)
 

@@ -10,7 +10,7 @@ the ids that may lie in it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from domain import recurrence
 MOST_BYTES = 120_000
 # A local time is within a day of the same time in UTC.
 _MARGIN = 86_400_000
+_EPOCH, _MILLISECOND = datetime(1970, 1, 1), timedelta(milliseconds=1)
 _BEFORE, _AFTER = -(10**15), 10**15
 
 
@@ -57,7 +58,7 @@ def _held(id: str, data: Mapping[str, Any]) -> Held:
     if data.get("start") is None or data["recurrenceRules"] or data["addedStarts"]:
         return Held(id)
     length = recurrence.duration(data["duration"])
-    start = int(datetime.fromisoformat(data["start"]).replace(tzinfo=UTC).timestamp() * 1000)
+    start = (datetime.fromisoformat(data["start"]) - _EPOCH) // _MILLISECOND
     lasts = (length.days * 86_400 + length.seconds) * 1000 if length else 0
     return Held(id, start - _MARGIN, start + lasts + _MARGIN)
 

@@ -35,7 +35,7 @@ def kept(new: Request, waiting: Sequence[Request], begun: Sequence[Request] = ()
     gone = [old for old in waiting if _says_all(new, old)]
     request = _with_all(new, gone)
     if request.action == "create":
-        request = replace(request, former=_former(begun, gone))
+        request = replace(request, former=_former(new, begun, gone))
     return Kept(request, tuple(old.id for old in gone))
 
 
@@ -46,11 +46,12 @@ def emptied(request: Request) -> Request:
     return replace(request, content=content, former=None)
 
 
-def _former(begun: Sequence[Request], gone: Sequence[Request]) -> Content | None:
-    """What the newest creation said that was begun; if that is over by now, one that it leaves behind knows it."""
+def _former(new: Request, begun: Sequence[Request], gone: Sequence[Request]) -> Content | None:
+    """What the newest creation said that was begun. If that is over by now, one that it leaves behind knows it; if it leaves none
+    behind, whoever asks does. What nobody has begun was never made."""
     made = [old.content for old in begun if old.action == "create"]
-    known = [old.former for old in gone if old.former is not None]
-    return next(reversed(made or known), None)
+    known = [old.former for old in gone if old.action == "create"] or [new.former]
+    return (made or known)[-1]
 
 
 def _says_all(new: Request, old: Request) -> bool:

@@ -6,7 +6,7 @@ answers nothing where any rule but the matching of guests could have a say.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from msgspec import Struct
 
 from domain.copies import first_start
 from domain.decisions import Decision
@@ -14,7 +14,7 @@ from domain.events import Content, Part, Shown, Sighting, View
 from domain.matching import Surroundings, match
 
 
-class Alone(NamedTuple):
+class Alone(Struct, frozen=True, gc=False):
     """The meeting as its timelines show it, and one decision a guest."""
 
     view: View
@@ -69,5 +69,6 @@ def _plain(s: Sighting, around: Surroundings) -> Content | None:
 
 def _once(decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
     """A guest who was named twice is decided about once."""
-    found = {(d.guest, d.contact): d for d in decisions}
-    return decisions if len(found) == len(decisions) else tuple(found.values())
+    if len({d.guest for d in decisions}) == len(decisions):
+        return decisions
+    return tuple({(d.guest, d.contact): d for d in decisions}.values())

@@ -11,10 +11,11 @@ Why it asks for this much and no more: docs/decisions/0022-what-is-written-outsi
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 from uuid import UUID, uuid5
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import layout
@@ -36,7 +37,7 @@ _OURS = ("user", "rendezvous")
 """Rows that HubSpot itself does not keep in step: by a hand, or by us. Those of its own calendar sync and of its booking page it does."""
 
 
-class Known(NamedTuple):
+class Known(Struct, frozen=True, gc=False):
     """What is known of a meeting: its id, its copies, how timelines show it, and what was asked before."""
 
     meeting: UUID
@@ -47,19 +48,21 @@ class Known(NamedTuple):
 
 def asks(known: Known, around: Surroundings) -> tuple[Ask, ...]:
     """What to ask for now that was not asked for before."""
+    if known.view is None or len(known.view.parts) != 1:
+        return ()
     writes = around.account.policy.writes
     crm = [s for s in known.copies if s.side == "crm"]
-    if known.view is None or len(known.view.parts) != 1 or not (crm or writes.crm):
+    if not crm and not writes.crm:
         return ()
     calendar = [s for s in known.copies if s.side == "calendar"]
     rows = [r for r in whole_and_single(crm, calendar)[0] if r.origin in _OURS and not is_deleted(r) and content_of(told(r)) is not None]
     part = known.view.parts[0]
     found: list[Ask] = []
     if writes.calendar and rows:
-        found += _to_calendar(known, part, max(rows, key=_newest), calendar, around)
+        found += _to_calendar(part, max(rows, key=_newest), calendar, around)
     if writes.crm:
-        found += _to_crm(known, part, rows, crm, calendar, around)
-    return tuple(ask for ask in found if not _was_asked(ask, known.asked))
+        found += _to_crm(part, rows, crm, calendar, around)
+    return tuple([_with_id(ask, known) for ask in found if not _was_asked(ask, known.asked)])
 
 
 def remembered(asked: tuple[Ask, ...], new: tuple[Ask, ...]) -> tuple[Ask, ...]:
@@ -96,18 +99,18 @@ def answered(known: Known, delivery: str, id_: str, revision: Revision, created:
 # --- into the calendar -------------------------------------------------------------------------------------------------------
 
 
-def _to_calendar(known: Known, part: Part, row: Sighting, calendar: Sequence[Sighting], around: Surroundings) -> list[Ask]:
+def _to_calendar(part: Part, row: Sighting, calendar: Sequence[Sighting], around: Surroundings) -> list[Ask]:
     """What its owner's calendar lacks of what the CRM says. A row that is off leaves the calendar alone (rule crm-updates)."""
     if is_off(_word(row)):
         return []
     whole = [s for s in calendar if s.original is None]
     if not whole:
-        return [] if calendar else _event_made(known, part, row, around)
+        return [] if calendar else _event_made(part, row, around)
     copy = max((s for s in whole if _may_write(s, calendar, around)), key=_newest, default=None)
-    return [] if copy is None else _event_changed(known, part, row, copy, around)
+    return [] if copy is None else _event_changed(part, row, copy, around)
 
 
-def _event_made(known: Known, part: Part, row: Sighting, around: Surroundings) -> list[Ask]:
+def _event_made(part: Part, row: Sighting, around: Surroundings) -> list[Ask]:
     """Rule crm-schedules: only in a calendar that was connected when the row was made, only for what was then still to come."""
     connection = around.connection(row.user or "")
     live, created = connection.live, row.created if row.created is not None else row.revisions[0].updated
@@ -116,10 +119,10 @@ def _event_made(known: Known, part: Part, row: Sighting, around: Surroundings) -
     guests = _guests(part.shown, live.address, around)
     content = replace(_said(part.shown, content_of(told(row))), guests=guests)
     invite = any(not g.owner for g in guests)
-    return [_ask(known, live.provider, row.user or "", "create", content, invite=invite)]
+    return [_ask(live.provider, row.user or "", "create", content, invite=invite)]
 
 
-def _event_changed(known: Known, part: Part, row: Sighting, copy: Sighting, around: Surroundings) -> list[Ask]:
+def _event_changed(part: Part, row: Sighting, copy: Sighting, around: Surroundings) -> list[Ask]:
     """Rule crm-updates: what of the meeting as it is now the calendar does not say yet. Guests are added, never taken away."""
     theirs = content_of(told(copy))
     assert theirs is not None
@@ -134,7 +137,7 @@ def _event_changed(known: Known, part: Part, row: Sighting, copy: Sighting, arou
         content = replace(content, description=content_of(told(row)).description)  # type: ignore[union-attr]  # rows have content here
     # Who moves a meeting, or adds a guest, has them told; a corrected title is no reason to write to anybody.
     invite = bool(new) or "time" in changed
-    return [_ask(known, copy.provider, copy.user or "", "update", content, (*changed, *(("guests",) if new else ())), copy, invite)]
+    return [_ask(copy.provider, copy.user or "", "update", content, (*changed, *(("guests",) if new else ())), copy, invite)]
 
 
 def _described(row: Sighting, copy: Sighting) -> bool:
@@ -180,25 +183,23 @@ def _was_over(part: Part, created: int) -> bool:
 # --- into the CRM ------------------------------------------------------------------------------------------------------------
 
 
-def _to_crm(
-    known: Known, part: Part, rows: Sequence[Sighting], crm: Sequence[Sighting], calendar: Sequence[Sighting], around: Surroundings
-) -> list[Ask]:
+def _to_crm(part: Part, rows: Sequence[Sighting], crm: Sequence[Sighting], calendar: Sequence[Sighting], around: Surroundings) -> list[Ask]:
     """What the CRM lacks of a meeting with its contacts. It has no series: those stand in our timelines alone. Beside a row that
     HubSpot keeps in step itself nothing is written."""
     if layout.is_series(part) or any(r.origin not in _OURS for r in crm):
         return []
     cancelled = part.cancelled_from is not None
     if rows:
-        return _row_changed(known, part, max(rows, key=_newest), cancelled)
+        return _row_changed(part, max(rows, key=_newest), cancelled)
     copies = [s for s in calendar if s.original is None and outside(s, calendar, around) is None]
     if crm or not copies or not part.shown.contacts or cancelled:
         return []
     copy = max(copies, key=lambda s: (is_owners(s, content_of(told(s)), around), *_newest(s)))
     content = replace(_said(part.shown, None), contacts=part.shown.contacts)
-    return [_ask(known, CRM, copy.user or "", "create", content, uid=copy.uid)]
+    return [_ask(CRM, copy.user or "", "create", content, uid=copy.uid)]
 
 
-def _row_changed(known: Known, part: Part, row: Sighting, cancelled: bool) -> list[Ask]:
+def _row_changed(part: Part, row: Sighting, cancelled: bool) -> list[Ask]:
     theirs = content_of(told(row))
     assert theirs is not None
     changed = _differing(part.shown, theirs, time_too=True)
@@ -211,14 +212,13 @@ def _row_changed(known: Known, part: Part, row: Sighting, cancelled: bool) -> li
     if not changed or off:  # what the CRM has called off is the CRM's business
         return []
     content = replace(_with(theirs, part.shown, changed), contacts=(*theirs.contacts, *new))
-    return [_ask(known, CRM, row.user or "", "update", content, changed, row, cancelled=cancelled)]
+    return [_ask(CRM, row.user or "", "update", content, changed, row, cancelled=cancelled)]
 
 
 # --- both --------------------------------------------------------------------------------------------------------------------
 
 
 def _ask(
-    known: Known,
     provider: str,
     user: str,
     action: Literal["create", "update"],
@@ -229,11 +229,16 @@ def _ask(
     uid: str | None = None,
     cancelled: bool = False,
 ) -> Ask:
+    """An ask that has no id yet."""
     revision = None if copy is None else next((r.revision for r in reversed(copy.revisions) if r.revision), None)
-    ask = Ask("", provider, user, action, content, changed, None if copy is None else copy.id, revision, uid, invite, cancelled)
-    # The same ask has the same id, however often it is decided; another one, even of the same words, another.
+    return Ask("", provider, user, action, content, changed, None if copy is None else copy.id, revision, uid, invite, cancelled)
+
+
+def _with_id(ask: Ask, known: Known) -> Ask:
+    """The same ask has the same id, however often it is decided; another one, even of the same words, another."""
     before = known.asked[-1].id if known.asked else ""
-    name = uuid5(known.meeting, f"{provider}|{user}|{action}|{before}|{revision}|{digest(msgspec.json.encode(ask).decode())}")
+    said = digest(msgspec.json.encode(ask).decode())
+    name = uuid5(known.meeting, f"{ask.provider}|{ask.user}|{ask.action}|{before}|{ask.revision}|{said}")
     return replace(ask, id=name.hex)
 
 

@@ -7,8 +7,8 @@ surroundings, never from the order of arrival.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import recurrence
@@ -20,8 +20,11 @@ from domain.people import key_of
 from domain.recurrence import instant
 from domain.sighting import last, same_guests, told_at
 
+_A_SECOND = 1000
+"""Milliseconds; Google tells no finer when an event was made (`created`, RFC 3339)."""
 
-class Told(NamedTuple):
+
+class Told(Struct, frozen=True, gc=False):
     """A revision and what was known of the content by then. Hidden details are unknown, not empty: `bare` if they never were
     seen by then."""
 
@@ -44,6 +47,8 @@ def outside(s: Sighting, copies: Sequence[Sighting], around: Surroundings) -> Ru
         return None if _is_tombstone(s) else Rule.ACTIVE_WINDOW
     if connection.created_within(s.provider, created):
         return None
+    if s.origin == "rendezvous" and connection.created_within(s.provider, created + _A_SECOND - 1):
+        return None  # told in whole seconds, and ours was made after the consent
     if connection.created_within_any(created) and any(
         o is not s and o.user == s.user and o.created is not None and connection.created_within(o.provider, o.created) for o in copies
     ):

@@ -35,14 +35,15 @@ def missing_from(meetings: Iterable[Meeting], prefix: str, listed: frozenset[str
     known = 0
     for meeting in meetings:
         for key, copy in meeting.copies.items():
-            if not key.startswith(prefix) or _of_known_series(copy, meeting) or last(copy).state in ("deleted", "cancelled"):
+            word = last(copy)
+            if not key.startswith(prefix) or word.state in ("deleted", "cancelled") or _of_known_series(copy, meeting):
                 continue
-            content = _known(copy)
+            content = word.content or _known(copy)
             if content is None:
                 continue
             seen = meeting.view is not None and outside(copy, tuple(meeting.copies.values()), around) is None
             known += seen
-            if copy.id not in listed and last(copy).updated <= at and is_in(copy, content, span, meeting.copies.values(), at):
+            if copy.id not in listed and word.updated <= at and is_in(copy, content, span, meeting.copies.values(), at):
                 (gone if seen else unseen).append((meeting, key))
     return Missing(gone, unseen, known)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 from domain.account import Account
 from domain.connection import Connection
@@ -12,7 +14,7 @@ from domain.events import Guest
 from domain.people import Person
 
 
-class Judged(NamedTuple):
+class Judged(Struct, frozen=True, gc=False):
     """One guest judged: his person key, whether he may be shown, the contacts he is, and the decisions about him."""
 
     key: str
@@ -42,7 +44,7 @@ class Surroundings(Protocol):
         """A contact by its CRM id, merges followed; None if it is not known."""
 
 
-class Matched(NamedTuple):
+class Matched(Struct, frozen=True, gc=False):
     """`contacts` in whose timelines it stands; `by_guest` person key to contact; `guests` who may be shown; one decision a
     guest or association."""
 

@@ -7,7 +7,6 @@ found to be this one), settles what the meeting is now, and says which event rec
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -54,7 +53,7 @@ class Meeting(Struct, frozen=True):
     asked: tuple[Ask, ...] = ()
 
 
-class Learned(NamedTuple):
+class Learned(Struct, frozen=True, gc=False):
     """What followed: the event to record (None: nothing new), the decisions, and the meeting after it."""
 
     event: MeetingEvent | None
@@ -62,7 +61,7 @@ class Learned(NamedTuple):
     meeting: Meeting
 
 
-class Cause(NamedTuple):
+class Cause(Struct, frozen=True, gc=False):
     """What an event followed from: the source event's id, when it happened at its side, and our clock (ms)."""
 
     event: str
@@ -121,12 +120,11 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
     shown = changed or view != before.view
     out = settled.outside.get(copy.key)
     private = _newly_private(known, copy, copies, bool(absorbed))
-    versions = before.versions or any(other.versions for other in absorbed)
-    absorbs = tuple(n for other in absorbed for n in (other.id.hex, *other.others))
+    taken = _taken(absorbed) if absorbed else _NOTHING
+    versions = before.versions or taken.versions
     content_free = _without_content(seen) if out is not None and not _may_count(copy, copies, around) else seen
     kind = _kind(before.view, view, changed)
-    taken = tuple(ask for other in absorbed for ask in other.asked)
-    asked = (*taken, *asks(Known(before.id, copies.values(), view, (*before.asked, *taken)), around))
+    asked = (*taken.asked, *asks(Known(before.id, copies.values(), view, (*before.asked, *taken.asked)), around))
     event = kind(
         account=meeting.account,
         at=cause.at,
@@ -134,11 +132,11 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
         cause=cause.event,
         sighting=content_free,
         view=view if shown or (private and versions) else UNSET,
-        absorbed=tuple(c for other in absorbed for c in other.copies.values()),
-        absorbs=absorbs,
+        absorbed=taken.copies,
+        absorbs=taken.absorbs,
         changed=changed,
         purge=private and versions,
-        purges=(*before.others, *absorbs) if private and versions else (),
+        purges=(*before.others, *taken.absorbs) if private and versions else (),
         asks=asked,
     )
     decisions = _decide(before, known, copy, news, settled, changed, bool(absorbed))
@@ -159,6 +157,27 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
             ),
         )
     return Learned(event, decisions, evolve(before, event))
+
+
+class _Taken(Struct, frozen=True, gc=False):
+    """What meetings bring that were found to be this one."""
+
+    copies: tuple[Sighting, ...] = ()
+    absorbs: tuple[str, ...] = ()
+    asked: tuple[Ask, ...] = ()
+    versions: bool = False
+
+
+_NOTHING = _Taken()
+
+
+def _taken(absorbed: tuple[Meeting, ...]) -> _Taken:
+    return _Taken(
+        tuple(copy for other in absorbed for copy in other.copies.values()),
+        tuple(name for other in absorbed for name in (other.id.hex, *other.others)),
+        tuple(ask for other in absorbed for ask in other.asked),
+        any(other.versions for other in absorbed),
+    )
 
 
 def _newly_private(known: Sighting | None, copy: Sighting, copies: dict[str, Sighting], absorbing: bool) -> bool:
@@ -267,7 +286,8 @@ def _changed_part(old: Part, new: Part) -> tuple[str, ...]:
 
 
 def _heads(view: View) -> list[Shown]:
-    return [p.shown for p in view.parts] + [e.shown for e in view.exceptions if e.shown is not None]
+    heads = [p.shown for p in view.parts]
+    return heads + [e.shown for e in view.exceptions if e.shown is not None] if view.exceptions else heads
 
 
 def _cancelled(view: View) -> tuple[object, ...]:
@@ -307,7 +327,7 @@ def _decide(
     if settled.view is None or (main.outcome is Outcome.IGNORED and main.rule is not Rule.CALENDAR_DELETES):
         return (main,)
     rest = settled.decisions
-    if not any(s.contacts for s in _heads(settled.view)) and (settled.decisions or before.version == 0):
+    if (settled.decisions or before.version == 0) and not any(s.contacts for s in _heads(settled.view)):
         nobody = Decision(Rule.NO_CONTACT, Outcome.IGNORED)
         return (nobody, *rest) if before.version == 0 and main.rule is Rule.CONTACT_MATCH else (main, nobody, *rest)
     return (main, *rest)

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 from uuid import UUID
 
 from msgspec import Struct
 
 from domain.events import Content
 from domain.people import Person
+from domain.source_events import SourceEvent
 
 
 class Link(NamedTuple):
@@ -112,6 +113,15 @@ class Access(Protocol):
         """The provider took this token no more (401): the next `bearer` is another one."""
 
 
+@runtime_checkable
+class DoubtingAccess(Access, Protocol):
+    """Access that finds out of itself that a grant is lost which the authority goes on renewing."""
+
+    def doubt(self, link: Link, bearer: str) -> None:
+        """Not even this token, fetched because another was refused, was taken. Raises `errors.Deauthorised` if that has been so for
+        long enough, and the grant is lost then; `errors.TryAgain`, with `after`, until then."""
+
+
 class Begun(NamedTuple):
     """A consent that was begun: `url` is where its user goes, `note` what `redeem` needs of it again. The note is secret."""
 
@@ -179,6 +189,9 @@ class Cursors(Protocol):
     def forget(self, link: Link) -> None:
         """Drop all of a link."""
 
+    def of(self, link: Link) -> list[Cursor]:
+        """Those of one link, in the order of their feeds; their values left out."""
+
     def all(self, account: str | None = None) -> list[Cursor]:
         """Of an account, or of all; their values left out."""
 
@@ -243,6 +256,9 @@ class Inbox(Protocol):
     def claim(self, now: int, lease_ms: int, limit: int) -> list[Notice]:
         """At most `limit` that nobody has, the oldest first."""
 
+    def extend(self, notices: Sequence[Notice], until: int) -> None:
+        """Hold claimed ones for longer, until a time (ms), never shorter; those that are read by now stay so."""
+
     def done(self, notices: Sequence[Notice]) -> None:
         """They are read: out of the inbox, still known for days."""
 
@@ -263,7 +279,8 @@ class Once(Protocol):
         """The value, and it is gone: whoever asks next gets None. None if its time is over."""
 
     def first(self, kind: str, key: str, until: int, now: int) -> bool:
-        """Is this the first time, until `until`?"""
+        """Is this the first time, until `until`? It outlives the process that asked, but need not outlive a machine that stops in the
+        next moments: whoever asks must bear to hear twice that it is."""
 
 
 class Buckets(Protocol):
@@ -289,7 +306,7 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `conference`, `guests`, `status`, `associations`; for a create all. `invite` says that the provider shall mail the guests.
     `cancelled`: shown as cancelled (a CRM's outcome; never a calendar's). People stand as sealed tokens.
 
-    `former`, of a creation, is what an earlier request to make the same copy said, which somebody had begun to carry out when this
+    `former`, of a creation, is what an earlier request to make the same copy said, if that was begun, or done, before this
     one was put. Where a copy that is found says something else, a person changed it."""
 
     id: str
@@ -328,13 +345,22 @@ class Deliveries(Protocol):
     def put(self, requests: Sequence[Request]) -> None:
         """Keep these; one that is there stays as it is. A waiting one of the same meeting and link that nobody has begun is
         superseded if the new one says all it said (a create stays a create, with the newer content). A create that is put behind
-        one that somebody has begun has that one's content as its `former`."""
+        one that somebody has begun has that one's content as its `former`; behind one that nobody had begun, what that one had;
+        behind none that waits, what it brings."""
 
     def claim(self, now: int, lease_ms: int, limit: int) -> list[Delivery]:
         """At most one of each link, its oldest waiting one, if that is due and nobody has any of that link; the longest due first."""
 
+    def extend(self, delivery: Delivery, until: int) -> Delivery:
+        """Hold it for longer, until a time (ms): who is at a long one says so while he lives. Raises `errors.Conflict` if the lease is
+        lost. It can be kept as it was claimed, too."""
+
     def keep(self, delivery: Delivery) -> None:
         """See KEEP. Raises `errors.Conflict` if the lease is lost."""
+
+    def wake(self, link: Link, now: int) -> int:
+        """What hindered the link is gone, somebody said: those of its waiting ones that were put off are due; how many those were. One
+        that somebody has stays with him, and is put off as he says."""
 
     def get(self, id: str) -> Delivery | None:
         """One, or None."""
@@ -359,13 +385,15 @@ class Deliveries(Protocol):
 class Pulled(NamedTuple):
     """A page of what a side said: source events in the public form (dicts, see `rendezvous translate`), what of the page could not be
     said, and, on the last page only, the cursor's next value. A page may hold nothing. `more`: the last page, but not the end of what
-    there is; read on at once."""
+    there is; read on at once. `examined` are the same events, one for one, as `source_events.read` gives them, where whoever said them
+    has had them read; else there are none."""
 
     events: list[dict[str, Any]]
     refused: list[tuple[str, str]]
     next: str | None = None
     last: bool = False
     more: bool = False
+    examined: Sequence[SourceEvent] = ()
 
 
 class Feed(Protocol):

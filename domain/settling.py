@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import layout, recurrence
@@ -51,7 +51,7 @@ FORMERS = 20
 """Former shapes kept of a series."""
 
 
-class Settled(NamedTuple):
+class Settled(Struct, frozen=True, gc=False):
     """`view` is None with the rule that keeps it out, if one does; `lost` the CRM's values that the calendar's overruled;
     `merged` whether both sides had moved; `decisions` one a guest; `outside` the copies that do not count, and why."""
 
@@ -348,7 +348,7 @@ class _Settling:
             content = None  # as its series has it: a sighting, no exception
         if content is None:
             return Exception_(original, cancelled=True, updated=told_at(word)) if cancelled else None
-        return Exception_(original, self._shown(content), cancelled, updated=told_at(word))
+        return Exception_(original, self._shown(content, original=original), cancelled, updated=told_at(word))
 
     def _with_answers_to(
         self,
@@ -398,7 +398,7 @@ class _Settling:
             content = words[-1].content
             assert content is not None
             contacts = _associations([row])
-            shown = self._shown(content, contacts)
+            shown = self._shown(content, contacts, original)
             return Exception_(original, shown, row_cancelled, loose=True, updated=words[-1].revision.updated)
         head = [(0, base)]
         shown = self._overlaid(base, head, [row], time_too=False)
@@ -472,8 +472,9 @@ class _Settling:
 
     # --- 5. whose timelines --------------------------------------------------------------------------------------------------
 
-    def _shown(self, content: Content, associated: tuple[tuple[str, ...], bool] = ((), False)) -> Shown:
-        matched = self._match(content.guests, associated)
+    def _shown(self, content: Content, associated: tuple[tuple[str, ...], bool] = ((), False), original: int | None = None) -> Shown:
+        """`original` tells which occurrence it is, None the whole."""
+        matched = self._match(content.guests, associated, original)
         return Shown(
             start=content.start,
             duration=content.duration,
@@ -488,19 +489,22 @@ class _Settling:
             matched=matched.by_guest,
         )
 
-    def _match(self, guests: tuple[Guest, ...], associated: tuple[tuple[str, ...], bool]) -> Matched:
-        kept = self.kept.get(self._visible(guests)) if self.kept and not associated[0] else None
-        if kept is not None:
-            return self._as_matched_before(guests, *kept)
+    def _match(self, guests: tuple[Guest, ...], associated: tuple[tuple[str, ...], bool], original: int | None = None) -> Matched:
+        if self.kept and not associated[0]:
+            keys = self._visible(guests)
+            kept = self.kept.get((original, keys)) or self.kept.get((None, keys))
+            if kept is not None:
+                return self._as_matched_before(guests, *kept)
         matched = match(guests, associated[0], associated[1], self.around)
         for decision in matched.decisions:
             self.decisions[decision.guest, decision.contact] = decision
         return matched
 
-    def _kept(self, view: View) -> dict[frozenset[str], tuple[tuple[str, ...], dict[str, str], frozenset[str]]]:
-        """By who of a guest list may be shown now: the contacts, who of the guests they were, and who was shown."""
-        shown = [p.shown for p in view.parts] + [e.shown for e in view.exceptions if e.shown is not None]
-        return {(keys := self._visible(s.guests)): (s.contacts, s.matched, keys) for s in shown}
+    def _kept(self, view: View) -> dict[tuple[int | None, frozenset[str]], tuple[tuple[str, ...], dict[str, str], frozenset[str]]]:
+        """By occurrence (None is the whole) and by who of its guest list may be shown now: the contacts, who of the guests they were,
+        and who was shown. An occurrence's contacts are not the whole's: its CRM row may have some of its own."""
+        shown = [(None, p.shown) for p in view.parts] + [(e.original, e.shown) for e in view.exceptions if e.shown is not None]
+        return {(original, keys := self._visible(s.guests)): (s.contacts, s.matched, keys) for original, s in shown}
 
     def _visible(self, guests: tuple[Guest, ...]) -> frozenset[str]:
         """Who of these may be shown: by them, what was shown before is recognised."""

@@ -4,6 +4,8 @@ What must stay true:
 - a refresh token that the provider rotated is kept before the access token that came with it is used, because it exists nowhere else;
 - a grant that the provider takes no more is lost once, and stays lost until somebody connects again; the cursors stay, so that what
   happened meanwhile is read then;
+- a grant is lost, too, whose tokens the provider refuses though its authority renews them, and that over more than a moment: a new token
+  may be unknown for seconds, and a provider that is ill refuses everybody's;
 - a provider that is busy or away loses nothing: whoever asks gets the token at hand while it is good, and `TryAgain` after that.
 """
 
@@ -18,7 +20,7 @@ from msgspec.structs import replace
 
 from domain.errors import Conflict, Deauthorised, TryAgain
 from domain.outside import Authority, Grant, Grants, Link
-from services.connections import deauthorised, published
+from services.connections import CALLED, deauthorised, published
 from services.publish import Publisher
 
 log = structlog.get_logger(__name__)
@@ -36,11 +38,21 @@ KEEP_ATTEMPTS = 5
 """How often keeping a refreshed grant is tried: a rotated token that is not kept is a connection lost."""
 
 
+SURE_MS = 60_000
+"""Fresh tokens that are refused so long after one another are refused for good."""
+
+FORGOTTEN_MS = 300_000
+"""A refusal so long ago says nothing about the next one."""
+
+_REFUSED = "{} refuses every token, new ones too: the permission may have been withdrawn there. Connect again"
+
+
 class FreshAccess:
-    """`outside.Access` over the grants. `authorities` by provider; `clock` in ms."""
+    """`outside.DoubtingAccess` over the grants. `authorities` by provider; `clock` in ms. What it doubts, each process finds for itself."""
 
     def __init__(self, grants: Grants, authorities: Mapping[str, Authority], publisher: Publisher, clock: Callable[[], int]) -> None:
         self._grants, self._authorities, self._publisher, self._clock = grants, authorities, publisher, clock
+        self._doubted: dict[tuple[Link, str], int] = {}  # by link and consent, since when
 
     def bearer(self, link: Link) -> str:
         """See the port. Raises `TryAgain` if the token at hand has ended and no other can be had now."""
@@ -62,6 +74,24 @@ class FreshAccess:
             grant = self._grants.get(link)
             if grant is not None and grant.state == "live" and grant.expires_at and _same(grant.access, bearer):
                 self._grants.put(replace(grant, expires_at=0))
+
+    def doubt(self, link: Link, bearer: str) -> None:
+        """See the port."""
+        called, now = CALLED.get(link.provider, link.provider), self._clock()
+        with self._grants.alone(link, WAIT_SECONDS):
+            grant = self._live(link)
+            if _same(grant.access, bearer) and now - self._since(grant, now) >= SURE_MS:
+                self._lose(grant, _REFUSED.format(called))
+                del self._doubted[link, grant.id]
+                raise Deauthorised(_REFUSED.format(called))
+        raise TryAgain(f"{called} takes no token at the moment", after=SURE_MS / 1000)
+
+    def _since(self, grant: Grant, now: int) -> int:
+        """Since when its fresh tokens are refused, by what is remembered here."""
+        since = self._doubted.get((grant.link, grant.id), now)
+        since = now if now - since > FORGOTTEN_MS else since
+        self._doubted[grant.link, grant.id] = since
+        return since
 
     def _live(self, link: Link) -> Grant:
         grant = self._grants.get(link)

@@ -22,7 +22,7 @@ import structlog
 from msgspec.structs import replace
 
 from domain.errors import AskAPerson, BadInput, NotFound, RendezvousError, TryAgain
-from domain.outside import Authority, Channels, Cursors, Grant, Grants, Inbox, Link, Once, Watch
+from domain.outside import Authority, Channels, Cursors, Deliveries, Grant, Grants, Inbox, Link, Once, Watch
 from services.connections import CALENDARS, CALLED, CRM, FEEDS, activated, disconnected, published
 from services.publish import Publisher
 
@@ -84,7 +84,8 @@ class _Kept(NamedTuple):
 
 class Connecting:
     """Begins, finishes and ends connections. `authorities` and `watches` by provider; `public_url` is where browsers and providers
-    reach us; `clock` in ms; `chance` gives that many random bytes."""
+    reach us; `clock` in ms; `chance` gives that many random bytes; of `deliveries`, if any, those that wait for a connection are woken
+    when it is made."""
 
     def __init__(
         self,
@@ -100,10 +101,11 @@ class Connecting:
         public_url: str | None,
         clock: Callable[[], int],
         chance: Callable[[int], bytes] = secrets.token_bytes,
+        deliveries: Deliveries | None = None,
     ) -> None:
         self._authorities, self._watches, self._public_url = authorities, watches, (public_url or "").rstrip("/")
         self._grants, self._cursors, self._channels, self._once = grants, cursors, channels, once
-        self._inbox = inbox
+        self._inbox, self._deliveries = inbox, deliveries
         self._publisher, self._clock, self._chance = publisher, clock, chance
 
     @property
@@ -229,6 +231,8 @@ class Connecting:
         """What follows from a grant that is kept. The cursors come last: a grant without any is one whose activation was cut off."""
         published(self._publisher, activated(grant))
         now = self._clock()
+        if self._deliveries is not None:
+            self._deliveries.wake(grant.link, now)
         for feed in FEEDS[grant.link.provider]:
             self._cursors.want(grant.link, feed, now)
             self._cursors.wake(grant.link, feed, now)  # one that stood still because its grant was lost

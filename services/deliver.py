@@ -3,10 +3,12 @@
 What must stay true:
 - at least once in calls, once in effect: the writers know their own work again, the confirmation's id is the delivery's, and a delivery
   is kept as done only after its confirmation is durably in the source log. Whoever dies at any point is repeated, and nothing doubles;
+- whoever is at a delivery says over and over that he lives: what a dead process had is another's within a minute, and a call that takes
+  longer is nobody else's; who could not say so has lost it, and what came of it is found by whoever does it again;
 - one delivery of a link is under way at a time, the oldest first; a link that fails waits by itself, and failing links have a part of
   the threads, so that the others always have some;
 - what passes is tried again, later each time or when the provider says, for days; what a provider refuses for good is told, stands
-  among the failed ones, and waits for a person; a lost authorisation is waited for;
+  among the failed ones, and waits for a person; a lost authorisation is waited for, and what waited goes on when there is another;
 - nothing is written by a link that nobody has connected here, nor what was requested before it was first connected: a history that
   is decided anew in another installation writes to nobody;
 - replay, catch-up and rebuild have no part in this: only this role calls a writer.
@@ -28,7 +30,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter
 
 from domain.errors import AskAPerson, Conflict, Deauthorised, Overtaken, Refused, Stop, TryAgain
-from domain.outside import Deliveries, Delivery, Grants, Request, Writer, Written
+from domain.outside import Deliveries, Delivery, Grant, Grants, Request, Writer, Written
 from domain.ports import Vault
 from domain.recurrence import moment
 from services.monitor import Numbers
@@ -36,8 +38,11 @@ from services.publish import Publisher
 
 log = structlog.get_logger(__name__)
 
-LEASE_MS = 600_000
-"""How long a delivery is held: longer than its calls can take together, each with its limits and its time-outs."""
+LEASE_MS = 60_000
+"""How long a delivery is held at a time: so long it waits when its process has died."""
+
+RENEWED_MS = LEASE_MS * 2 // 3
+"""With less than this left it is held for longer. What is left is longer than a step takes, however busy the store is."""
 
 PAUSE = 0.5
 """Seconds between two looks for what is due, when nothing is, or while others are under way."""
@@ -84,35 +89,40 @@ class Deliver:
     def carry_out(self, delivery: Delivery) -> State:
         """A claimed delivery, and keep what became of it: that is returned. Raises `Stop`, and `TryAgain` if the deliveries' store
         is busy."""
-        after = self._tried(delivery)
+        after, lost = self._tried(delivery)
         try:
             self.deliveries.keep(after)
         except Conflict:
             log.info("lease lost", **_names(delivery))
+        if lost is not None and _is_another(self._grants.get(lost.link), lost):
+            # Connected again while we were at it: who woke the link then did not find this one put off.
+            self.deliveries.wake(lost.link, self.clock())
         return after.state
 
-    def _tried(self, delivery: Delivery) -> Delivery:
-        counted = replace(delivery, tries=delivery.tries + 1)
+    def _tried(self, delivery: Delivery) -> tuple[Delivery, Grant | None]:
+        """As it is to be kept; and if it has to wait for another grant, the one that it was tried with."""
+        counted, grant = replace(delivery, tries=delivery.tries + 1), None
         try:
-            return self._attempted(delivery, counted)
+            grant = self._grants.get(delivery.request.link)
+            return self._attempted(delivery, counted, grant), None
         except Deauthorised as error:
             log.warning("waits for authorisation", **_names(delivery), reason=error.reason)
-            return replace(delivery, due_at=self._later(_LOST_MS), reason=error.reason)
+            return replace(delivery, due_at=self._later(_LOST_MS), reason=error.reason), grant
         except TryAgain as error:
-            return self._put_off(counted, str(error), error.after)
+            return self._put_off(counted, str(error), error.after), None
         except Stop:
             raise
         except Exception as error:  # a bug that one request brings out must not hold up the others, nor be repeated at once
             log.error("unforeseen", **_names(delivery), error=type(error).__name__)
-            return self._put_off(counted, f"unforeseen: {type(error).__name__}", None)
+            return self._put_off(counted, f"unforeseen: {type(error).__name__}", None), None
 
-    def _attempted(self, delivery: Delivery, counted: Delivery) -> Delivery:
+    def _attempted(self, delivery: Delivery, counted: Delivery, grant: Grant | None) -> Delivery:
         """As it is to be kept. Raises what `Writer.write` does for what is to be tried again, and what the source log does."""
         request = delivery.request
         if _is_repeated(delivery) and self._is_outdated(request):
             return replace(delivery, state="superseded", reason=_NEVER_REPEATED)
         try:
-            written = self._written(request)
+            written = self._written(request, grant)
         except Overtaken as error:
             self._tell(request, "overtaken", _failure(request, str(error), final=False))
             log.info("overtaken", **_names(delivery), reason=str(error))
@@ -125,9 +135,9 @@ class Deliver:
         log.info("delivered", **_names(delivery), called=written.called, tries=counted.tries)
         return replace(counted, state="done", reason=None)
 
-    def _admit(self, request: Request) -> None:
+    def _admit(self, request: Request, grant: Grant | None) -> None:
         """Raises `Refused` for what is not ours to write. A lost grant admits: it is waited for."""
-        grant, link = self._grants.get(request.link), request.link
+        link = request.link
         called = _CALLED.get(link.provider, link.provider)
         called = _OF_A_USER.format(called, link.user) if link.user else called
         if grant is None or grant.state == "revoked":
@@ -135,11 +145,11 @@ class Deliver:
         if request.requested_at < grant.since:
             raise Refused(_EARLIER.format(called))
 
-    def _written(self, request: Request) -> Written:
+    def _written(self, request: Request, grant: Grant | None) -> Written:
         writer = self._writers.get(request.link.provider)
         if writer is None:
             raise AskAPerson(f"nothing writes to {request.link.provider}")
-        self._admit(request)
+        self._admit(request, grant)
         tokens = [guest.person for guest in request.content.guests]
         people = dict(self._vault.open(request.link.account, tokens)) if tokens else {}
         return writer.write(request, people)
@@ -220,6 +230,11 @@ def _is_later(done: Request, request: Request) -> bool:
     return (done.meeting, done.link) == (request.meeting, request.link) and done.requested_at > request.requested_at
 
 
+def _is_another(now: Grant | None, before: Grant) -> bool:
+    """Is there a grant of a newer consent?"""
+    return now is not None and now.state == "live" and now.id != before.id
+
+
 def _names(delivery: Delivery) -> dict[str, Any]:
     link = delivery.request.link
     return {"delivery": delivery.request.id, "account": link.account, "provider": link.provider, "user": link.user}
@@ -245,11 +260,13 @@ class Delivering:
 
     def step(self) -> int:
         """Begin what is due, and wait until some of it is done with; how many that was, 0 if there is nothing to do."""
+        self._hold()  # first: of several stores one that is away would let us come to nothing else
         self._prune()
         while self._begin() or self._flying:
             done, _ = wait(self._flying, timeout=PAUSE, return_when=FIRST_COMPLETED)
             if done:
                 return sum(self._landed(future) for future in done)
+            self._hold()
         return 0
 
     def _prune(self) -> None:
@@ -280,6 +297,22 @@ class Delivering:
         except Conflict:
             pass  # somebody else has it already
 
+    def _hold(self) -> None:
+        """Say of all that is under way that we are still at it."""
+        now = self._deliver.clock()
+        for future, delivery in self._flying.items():
+            if delivery.lease and delivery.until - now < RENEWED_MS and not future.done():
+                self._flying[future] = self._held(delivery, now + LEASE_MS)
+
+    def _held(self, delivery: Delivery, until: int) -> Delivery:
+        try:
+            return self._deliver.deliveries.extend(delivery, until)
+        except Conflict:
+            return replace(delivery, lease=0)  # it is kept already, or it is another's and its end will say so
+        except TryAgain as error:
+            log.info("not held", **_names(delivery), error=type(error).__name__)
+            return delivery  # said again at the next turn
+
     def _landed(self, future: Future[State]) -> int:
         """Counted. A thread's failure is the role's: what passes by itself was dealt with by then."""
         delivery = self._flying.pop(future)
@@ -291,8 +324,12 @@ class Delivering:
         time.sleep(PAUSE)
 
     def close(self) -> None:
-        """Begin nothing more, and wait until what was begun has come to its end."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Begin nothing more, and wait until what was begun has come to its end: it is held until then."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        while flying := [future for future in self._flying if not future.done()]:
+            self._hold()
+            wait(flying, timeout=PAUSE)
+        self._pool.shutdown(wait=True)
 
     def lag(self) -> dict[str, int]:
         """See `Work`: the deliveries that wait, up to a page of them."""

@@ -8,7 +8,8 @@ recorded meanwhile, the commit conflicts and the desk is cleared.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -25,7 +26,7 @@ from domain.account import Account
 from domain.asking import CRM
 from domain.connection import Connection
 from domain.contact import Contact
-from domain.events import Ask, Event, MeetingEvent
+from domain.events import Ask, Content, Event, MeetingEvent
 from domain.matching import Judged, judge
 from domain.meeting import Meeting
 from domain.naming import account_stream, connection_stream, contact_stream
@@ -39,6 +40,8 @@ KEPT = 50_000
 KEPT_ENTRIES = 300_000
 """Index entries kept on the desk between batches."""
 
+MANY = 32
+"""More values of one key than this are held in a dict: a mailbox has as many as meetings, and each new one is looked for among them."""
 
 LONG = 100
 """A stream is long with so many events after its snapshot, or without one. Most meetings change a few times and never have one."""
@@ -134,13 +137,21 @@ class Aggregates:
         self._due.clear()
 
 
+_Values = tuple[str, ...] | dict[str, None]
+
+
+def _held(values: tuple[str, ...]) -> _Values:
+    """The values of one key, as many as there are."""
+    return values if len(values) <= MANY else dict.fromkeys(values)
+
+
 class _Entries:
     """An account's entries of one index: all of the keys that are `known`, and what the batch `added` to keys nobody looked up."""
 
     __slots__ = ("added", "known")
 
     def __init__(self) -> None:
-        self.known: dict[str, tuple[str, ...]] = {}
+        self.known: dict[str, _Values] = {}
         self.added: dict[str, dict[str, None]] = {}
 
 
@@ -152,8 +163,9 @@ class Desk:
         self._accounts = Aggregates(Account, account_stream, lambda _: Account(), accounts.evolve)
         self._connections = Aggregates(Connection, lambda at: connection_stream(*at), lambda _: Connection(), connections.evolve)
         self._contacts = Aggregates(Contact, lambda at: contact_stream(*at), lambda _: Contact(), contacts.evolve)
-        self._meetings = Aggregates(Meeting, _uuid_of, lambda stream: Meeting(UUID(stream), ""), meetings.evolve)
+        self._meetings = Aggregates(Meeting, _uuid_of, lambda stream: Meeting(_uuid_of(stream), ""), meetings.evolve)
         self._people: dict[str, Person] = {}
+        self._closed: dict[str, list[str]] = {}
         self._indexes: dict[str, dict[str, _Entries]] = {}
         self._index: dict[str, _Entries] = {}
         self._kept_entries = 0
@@ -169,8 +181,10 @@ class Desk:
     # --- fetching ------------------------------------------------------------------------------------------------------------
 
     def open(self, account: str, tokens: Iterable[str]) -> None:
-        """Open these people, once a batch."""
-        self._people.update(self._vault.open(account, tokens))
+        """Have these people here, once a batch: who was judged already is opened if somebody asks for him."""
+        judged = self._judged
+        self._closed[account] = closed = [token for token in tokens if (account, token) in judged]
+        self._people.update(self._vault.open(account, set(tokens).difference(closed)))
 
     def sit(self, account: str) -> None:
         """Decide about this account from now on."""
@@ -182,9 +196,13 @@ class Desk:
         """Have these (account, user)'s connections here."""
         self._connections.fetch(self._store, wanted)
 
-    def fetch_contacts(self, wanted: Iterable[tuple[str, str]]) -> None:
-        """Have these (account, contact)s here."""
+    def fetch_contacts(self, wanted: Collection[tuple[str, str]]) -> None:
+        """Have these (account, contact)s here; all of them are opened as soon as somebody asks who one of them is."""
         self._contacts.fetch(self._store, wanted)
+        for at in wanted:
+            person = self._contacts.get(self._store, at).person
+            if person is not None and person not in self._people:
+                self._closed.setdefault(at[0], []).append(person)
 
     def fetch_meetings(self, streams: Iterable[str]) -> None:
         """Have these meetings (stream ids as 32 hexadecimal digits) here, and those they were found to be."""
@@ -204,7 +222,7 @@ class Desk:
             for k in missing:
                 added = entries.added.pop(k, None)
                 values = found.get(k, ())
-                known[k] = values if added is None else tuple(dict.fromkeys((*values, *added)))
+                known[k] = _held(values if added is None else tuple(dict.fromkeys((*values, *added))))
 
     def _index_of(self, account: str) -> dict[str, _Entries]:
         found = self._indexes.get(account)
@@ -231,7 +249,7 @@ class Desk:
         """See `matching.Surroundings`."""
         found = self._people.get(token)
         if found is None:
-            self.open(self.account_id, [token])
+            self._people.update(self._vault.open(self.account_id, [token, *self._closed.pop(self.account_id, ())]))
             found = self._people[token]
         return found
 
@@ -264,7 +282,16 @@ class Desk:
         if found is None:
             self.look_up(table, self.account_id, [key])
             found = self._index[table].known[key]
-        return found if len(found) < 2 else tuple(sorted(found))
+        return tuple(found) if len(found) < 2 else tuple(sorted(found))
+
+    def named(self, names: Iterable[str]) -> list[str]:
+        """The meetings that these names lead to, in the order of the names."""
+        known = self._index["identities"].known
+        found: list[str] = []
+        for name in names:
+            led = known.get(name)
+            found += self.entries("identities", name) if led is None else led
+        return found
 
     def meeting(self, stream: str) -> Meeting:
         """A meeting by its stream (32 hexadecimal digits), or the one it was found to be."""
@@ -298,7 +325,7 @@ class Desk:
         """An event of a meeting, which is `after` now, and the outside writes it asks for."""
         self.events.append(self._meetings.set(after.id.hex, after, event))
         if isinstance(event, MeetingEvent) and event.asks:
-            self._requests += [_request(event, after.id, ask) for ask in event.asks]
+            self._requests += [_request(event, after, ask) for ask in event.asks]
 
     def record_decided(self, stream: UUID, event: Event) -> None:
         """The decisions about a source event."""
@@ -314,8 +341,10 @@ class Desk:
             entries.added.setdefault(key, {})[value] = None
         elif value in known:
             return
+        elif isinstance(known, dict):
+            known[value] = None
         else:
-            entries.known[key] = (*known, value)
+            entries.known[key] = _held((*known, value))
         self._additions.append(IndexChange(table, self.account_id, key, value))
 
     def put(self, table: str, key: str, value: str, gone: bool = False) -> None:
@@ -331,7 +360,7 @@ class Desk:
         if gone:
             known[key] = tuple(v for v in before if v != value)
         else:
-            known[key] = (value,) if table == "identities" else (*before, value)
+            known[key] = (value,) if table == "identities" else _held((*before, value))
         slot = "" if table == "identities" else value
         self._changes[table, self.account_id, key, slot] = IndexChange(table, self.account_id, key, value, gone)
 
@@ -355,6 +384,7 @@ class Desk:
             entries.added.clear()
         self._adding.clear()
         self._people.clear()
+        self._closed.clear()
         if len(self._judged) > KEPT:
             self._judged.clear()
         self._meetings.trim(KEPT)
@@ -369,6 +399,7 @@ class Desk:
         self.events, self._changes, self._additions, self._requests = [], {}, [], []
         self._forget_index()
         self._people.clear()
+        self._closed.clear()
 
     def _forget_index(self) -> None:
         self._indexes.clear()
@@ -377,12 +408,12 @@ class Desk:
         self._index = self._index_of(self.account_id)
 
 
-def _request(event: MeetingEvent, meeting: UUID, ask: Ask) -> Request:
+def _request(event: MeetingEvent, after: Meeting, ask: Ask) -> Request:
     """What an event asks for, as it is handed on. The CRM is one link, whoever's meeting it is."""
     return Request(
         id=ask.id,
         link=Link(event.account, ask.provider, "" if ask.provider == CRM else ask.user),
-        meeting=meeting,
+        meeting=after.id,
         action=ask.action,
         owner=ask.user,
         content=ask.content,
@@ -393,7 +424,17 @@ def _request(event: MeetingEvent, meeting: UUID, ask: Ask) -> Request:
         invite=ask.invite,
         cancelled=ask.cancelled,
         requested_at=event.recorded_at,
+        former=_former(ask, after.asked),
     )
+
+
+def _former(ask: Ask, asked: Sequence[Ask]) -> Content | None:
+    """What the copy that is to be made was to say by an earlier ask: it may be made by now, and nobody has told us yet."""
+    if ask.action != "create":
+        return None
+    made = [a for a in asked if (a.provider, a.user, a.action) == (ask.provider, ask.user, "create")]
+    earlier = [a.content for a in itertools.takewhile(lambda one: one.id != ask.id, made)]
+    return earlier[-1] if earlier else None
 
 
 @lru_cache(maxsize=100_000)

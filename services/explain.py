@@ -19,6 +19,7 @@ from domain.naming import account_stream
 from domain.people import Person, domain_of, normalised
 from domain.ports import Store, Vault
 from projections.views import ContactRow, DecisionRow, Views
+from services.contacts import association_key
 from services.history import account_of
 from services.progress import Progress
 from services.sentences import GENERAL, sentence
@@ -178,9 +179,10 @@ class _Question:
         return found
 
     def _meetings(self) -> list[str]:
-        """The meetings that these people were ever in, or are logged in; the newest ones, whose ids are the greatest."""
+        """The meetings that these people were ever in, or are logged in, or are associated with in the CRM; the newest ones, whose ids
+        are the greatest."""
         found: set[str] = set()
-        for values in self.store.look_up("people", self.account, list(self.asked.keys)).values():
+        for values in self.store.look_up("people", self.account, [*self.asked.keys, *map(association_key, self.asked.contacts)]).values():
             found.update(str(UUID(value)) for value in values)
         for contact in self.asked.contacts:
             found.update(entry.meeting for entry in self.views.entries_of_contact(self.account, contact))

@@ -17,6 +17,7 @@ from __future__ import annotations
 import random
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -28,7 +29,8 @@ from msgspec.structs import replace
 
 from domain.errors import AskAPerson, Conflict, Deauthorised, Refused, Stop, TryAgain
 from domain.outside import Channels, Cursor, Cursors, Feed, Inbox, Link, Notice, Pulled
-from services.publish import Publisher
+from services.connections import CRM
+from services.publish import Publisher, Receipt
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +45,9 @@ LOOKS = 4
 
 BATCH = 500
 """Source events that are put in the log at once."""
+
+NOTICE_LEASE_MS = 60_000
+"""How long notices are held, and held again while they are read: what a process was reading that died is read within a minute."""
 
 NOTICES = 100
 """Notices that are read at once: as many as a batch of HubSpot's may name objects."""
@@ -145,8 +150,12 @@ class Ingest:
         firsts = _FIRSTS.get(cursor.feed, ())
         if cursor.value is not None or not firsts:
             return None
-        unread = {one.feed: one for one in self.cursors.all(cursor.link.account) if one.link.user == "" and one.read_at is None}
+        unread = {one.feed: one for one in self._of_crm(cursor) if one.read_at is None}
         return next((unread[feed] for feed in firsts if feed in unread), None)
+
+    def _of_crm(self, cursor: Cursor) -> list[Cursor]:
+        """The cursors of the CRM beside it. Asked for at each read that has news: what it takes must not grow with the connections."""
+        return self.cursors.of(Link(cursor.link.account, CRM))
 
     def _await(self, cursor: Cursor, first: Cursor) -> None:
         """Look again soon; not so soon if what is awaited fails."""
@@ -167,8 +176,7 @@ class Ingest:
         if cursor.feed != "events":
             return False
         now = self.clock()
-        there = (one for one in self.cursors.all(cursor.link.account) if one.link.user == "" and one.feed == "contacts")
-        contacts = next(there, None)
+        contacts = next((one for one in self._of_crm(cursor) if one.feed == "contacts"), None)
         known = contacts is None or contacts.failures > 0 or contacts.read_at is None or now - contacts.read_at <= _FRESH_MS
         if contacts is None or known or now - self._waiting.setdefault(cursor.link, now) > _PATIENT_MS:
             self._waiting.pop(cursor.link, None)
@@ -258,17 +266,21 @@ class Ingest:
 
     def _publish(self, account: str, said: Pulled) -> Counts:
         """Durable when this returns."""
-        counts = Counts(refused=len(said.refused))
         for what, reason in said.refused:
             log.debug("refused", account=account, what=what, reason=reason)
+        outcomes = Counter[str]()
         for start in range(0, len(said.events), BATCH):
-            raws = [msgspec.json.encode(event) for event in said.events[start : start + BATCH]]
-            for receipt in self._publisher.accept(raws, account):
-                rejected = receipt.outcome == "rejected"
-                counts = counts.plus(Counts(receipt.outcome == "accepted", receipt.outcome == "duplicate", rejected))
-                if rejected:
+            receipts = self._accepted(account, said, slice(start, start + BATCH))
+            outcomes.update(receipt.outcome for receipt in receipts)
+            for receipt in receipts:
+                if receipt.outcome == "rejected":
                     log.warning("rejected", account=account, id=receipt.id, errors=[error.pointer for error in receipt.errors])
-        return counts
+        return Counts(outcomes["accepted"], outcomes["duplicate"], outcomes["rejected"] + len(said.refused))
+
+    def _accepted(self, account: str, said: Pulled, some: slice) -> list[Receipt]:
+        if said.examined:
+            return self._publisher.accept_read(said.examined[some], account)
+        return self._publisher.accept([msgspec.json.encode(event) for event in said.events[some]], account)
 
 
 class Ingesting:
@@ -281,6 +293,7 @@ class Ingesting:
         self._ingest, self._threads, self._also = ingest, threads, also
         self._pool = ThreadPoolExecutor(threads + 1, thread_name_prefix="ingest")
         self._flying: dict[Future[int], bool] = {}  # is it of a failing link?
+        self._heard: dict[Future[int], tuple[list[Notice], int]] = {}  # until when they are ours
         self._beside: Future[int] | None = None
         self._looked = -PAUSE
 
@@ -288,6 +301,7 @@ class Ingesting:
         """Begin what is due, and wait for some of it. How many events were read; 1 if none was, but something is under way."""
         begun, done = 0, set[Future[int]]()
         for _ in range(LOOKS):
+            self._hold()
             begun += self._begin()
             self._begin_beside()
             under_way: list[Future[int]] = [*self._flying, *([self._beside] if self._beside else ())]
@@ -317,13 +331,27 @@ class Ingesting:
 
     def _begin_notices(self, free: int) -> int:
         """Those of an account together."""
-        notices = self._ingest.inbox.claim(self._ingest.clock(), LEASE_MS, NOTICES) if free > 0 else []
+        now = self._ingest.clock()
+        notices = self._ingest.inbox.claim(now, NOTICE_LEASE_MS, NOTICES) if free > 0 else []
         accounts: dict[tuple[str, str], list[Notice]] = {}
         for notice in notices:
             accounts.setdefault((notice.account, notice.provider), []).append(notice)
         for together in accounts.values():
-            self._flying[self._pool.submit(self._ingest.hear, together)] = False
+            future = self._pool.submit(self._ingest.hear, together)
+            self._flying[future], self._heard[future] = False, (together, now + NOTICE_LEASE_MS)
         return len(notices)
+
+    def _hold(self) -> None:
+        """What is being read stays ours."""
+        now = self._ingest.clock()
+        self._heard = {future: held for future, held in self._heard.items() if not future.done()}
+        for future, (together, until) in self._heard.items():
+            if until - now < NOTICE_LEASE_MS * 2 // 3:
+                try:
+                    self._ingest.inbox.extend(together, now + NOTICE_LEASE_MS)
+                except TryAgain:
+                    continue  # at the next turn; if the lease runs out, it is read twice, under the same ids
+                self._heard[future] = (together, now + NOTICE_LEASE_MS)
 
     def _begin_cursors(self, free: int) -> int:
         cursors = self._ingest.cursors.claim(self._ingest.clock(), LEASE_MS, free) if free > 0 else []

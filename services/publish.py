@@ -57,15 +57,18 @@ class Publisher:
         A dry run examines all the same and appends nothing: it knows of duplicates within the call only. Raises `TryAgain` or
         `Stop` if log or vault do, and then nothing was accepted.
         """
-        return self._accept([Told(raw, account) for raw in raws], dry_run, ours)
+        return self._accept([_examined(raw, account, ours) for raw in raws], dry_run, ours)
 
     def accept_each(self, told: Sequence[Told]) -> list[Receipt]:
         """As `accept`, for events that came separately and each for an account of its own: still one transaction."""
-        return self._accept(told, dry_run=False, ours=False)
+        return self._accept([_examined(raw, account, ours=False) for raw, account in told])
 
-    def _accept(self, told: Sequence[Told], dry_run: bool, ours: bool) -> list[Receipt]:
+    def accept_read(self, events: Sequence[SourceEvent], account: str) -> list[Receipt]:
+        """As `accept`, for events that `source_events.read` has given to an adapter of ours."""
+        return self._accept([_admitted(event, account, ours=False) for event in events])
+
+    def _accept(self, examined: Sequence[SourceEvent | Receipt], dry_run: bool = False, ours: bool = False) -> list[Receipt]:
         now = self._clock()
-        examined = [_examined(raw, account, ours) for raw, account in told]
         events = [_timed(one if ours else as_told(one), now) for one in examined if isinstance(one, SourceEvent)]
         settled = iter(_tried(events) if dry_run else self._append(events, now))
         return [next(settled) if isinstance(one, SourceEvent) else one for one in examined]
@@ -89,8 +92,11 @@ class Publisher:
 def _examined(raw: bytes, account: str | None, ours: bool) -> SourceEvent | Receipt:
     """The event, or the receipt that rejects it."""
     found = read(raw)
-    if not isinstance(found, SourceEvent):
-        return _unreadable(raw, found)
+    return _admitted(found, account, ours) if isinstance(found, SourceEvent) else _unreadable(raw, found)
+
+
+def _admitted(found: SourceEvent, account: str | None, ours: bool) -> SourceEvent | Receipt:
+    """The event, or the receipt that rejects it because of who says it."""
     if not ours and isinstance(found.data, PrivateMeetingData):  # the kept form, which only we may say
         return _rejected(found.id, found.source, [Problem(f"/data/{n}", f"required field `{n}` is missing") for n in ("start", "duration")])
     if account is not None and found.account != account:

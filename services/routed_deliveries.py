@@ -7,7 +7,7 @@ from heapq import merge
 from itertools import islice
 
 from domain.errors import TryAgain
-from domain.outside import Deliveries, Delivery, Request
+from domain.outside import Deliveries, Delivery, Link, Request
 
 
 class RoutedDeliveries:
@@ -37,9 +37,17 @@ class RoutedDeliveries:
                         raise
         return found  # what was claimed is carried out, whichever store is busy
 
+    def extend(self, delivery: Delivery, until: int) -> Delivery:
+        """See the port."""
+        return self._each[self._store_of(delivery.request.link.account)].extend(delivery, until)
+
     def keep(self, delivery: Delivery) -> None:
         """See the port."""
         self._each[self._store_of(delivery.request.link.account)].keep(delivery)
+
+    def wake(self, link: Link, now: int) -> int:
+        """See the port."""
+        return self._each[self._store_of(link.account)].wake(link, now)
 
     def get(self, id: str) -> Delivery | None:
         """See the port."""

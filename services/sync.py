@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from domain.events import (
     ConnectionDeauthorised,
     ConnectionDisconnected,
     DeletionsHeld,
+    Event,
     Revision,
     Sighting,
     SourceEventDecided,
@@ -44,7 +46,18 @@ from domain.naming import decided_stream, meeting_stream
 from domain.people import key_of
 from domain.ports import DeadLetter, DeadLetters, LogRecord, Place, SourceLog, Store, Vault
 from domain.recurrence import millis
-from domain.source_events import ConfiguredData, FailedData, Problem, SourceEvent, read
+from domain.source_events import (
+    ActivatedData,
+    ConfiguredData,
+    ContactData,
+    FailedData,
+    MeetingData,
+    MergedData,
+    Problem,
+    SourceEvent,
+    UserData,
+    read,
+)
 from services.contacts import Contacts, association_key, order_of
 from services.desk import Desk
 from services.sealing import keep_all, tokens_of
@@ -128,7 +141,7 @@ class Sync:
         except BaseException:
             self._desk.clear()
             raise
-        return batch.counts, decided
+        return Counter({(rule.value, outcome.value): count for (rule, outcome), count in batch.settled.items()}), decided
 
 
 def _ends(records: list[LogRecord]) -> dict[str, int]:
@@ -141,7 +154,7 @@ class _Batch:
 
     def __init__(self, desk: Desk, vault: Vault, now: int) -> None:
         self.desk, self.vault, self.now = desk, vault, now
-        self.counts: Counts = Counter()
+        self.settled: Counter[tuple[Rule, Outcome]] = Counter()
         self.cause = Cause("", 0, now)
         self.contacts = Contacts(desk, vault, now)
 
@@ -151,9 +164,7 @@ class _Batch:
         letters: list[DeadLetter] = []
         events: list[tuple[LogRecord, SourceEvent | list[Problem]]] = [(r, read(r.body)) for r in records]
         kept = [e for _, e in events if isinstance(e, SourceEvent)]
-        if any(b'"email"' in r.body or b'"addresses"' in r.body or b'"address"' in r.body for r in records) or any(
-            e.kind == "connection.activated" and e.data.sealed is None for e in kept
-        ):
+        if any(map(_names_people, kept)):
             kept = keep_all(kept, self.vault)  # written by somebody who did not come through our door
         self._fetch(kept)
         in_order = iter(kept)
@@ -185,12 +196,10 @@ class _Batch:
         for account, some in by_account.items():
             tokens: set[str] = set()
             keys: list[str] = []
-            guests: set[str] = set()
             similar: list[str] = []
             told: list[SourceEvent] = []
             for event in some:
-                named = tokens_of(event)
-                tokens.update(named)
+                tokens.update(tokens_of(event))
                 if not event.kind.startswith("meeting."):
                     if event.kind.startswith("delivery."):
                         streams += _named([event.data.meeting])
@@ -205,15 +214,16 @@ class _Batch:
                 mailbox = "crm" if side == "crm" else provenance.user
                 if mailbox:
                     keys += identities(provenance.provider, mailbox, provenance.id, provenance.series_id, provenance.ical_uid)
-                guests.update([key_of(token) for token in named])
+                if side == "crm" and isinstance(event.data, MeetingData):
+                    contacts.update(dict.fromkeys([(account, contact) for contact in event.data.associations.contacts]))
                 similar += likeness_sought(event)
             self.desk.open(account, tokens)
             self.desk.look_up("identities", account, keys)
-            self.desk.look_up("addresses", account, sorted(guests))
+            self.desk.look_up("addresses", account, sorted({key_of(token) for token in tokens}))
             self.desk.look_up("likeness", account, similar)
             self.desk.sit(account)
             self.desk.look_up("people", account, self.contacts.people_sought(told))
-            streams += [value for key in dict.fromkeys(keys) for value in self.desk.entries("identities", key)]
+            streams += self.desk.named(dict.fromkeys(keys))
         self.desk.fetch_connections(connections)
         self.desk.fetch_contacts(contacts)
         self.desk.fetch_meetings(streams)
@@ -233,14 +243,13 @@ class _Batch:
         source: str,
         kind: str,
         subject: str,
-        meeting: UUID | None,
+        meeting: str | None,
         decisions: tuple[Decision, ...],
     ) -> None:
         main = decisions[0]
-        self.counts[main.rule.value, main.outcome.value] += 1
+        self.settled[main.rule, main.outcome] += 1
         if is_listening():
-            stream = None if meeting is None else meeting.hex
-            said = {"partition": record.partition, "position": record.position, "meeting": stream}
+            said = {"partition": record.partition, "position": record.position, "meeting": meeting}
             followed("decided", account, self.cause.event, rule=main.rule.value, outcome=main.outcome.value, **said)
         self.desk.record_decided(
             decided_stream(record.partition, record.position),
@@ -254,7 +263,7 @@ class _Batch:
                 subject=subject,
                 partition=record.partition,
                 position=record.position,
-                meeting=None if meeting is None else meeting.hex,
+                meeting=meeting,
                 decisions=decisions,
             ),
         )
@@ -273,7 +282,8 @@ class _Batch:
 
     # --- by kind -----------------------------------------------------------------------------------------------------------
 
-    def _route(self, event: SourceEvent, record: LogRecord) -> tuple[UUID | None, tuple[Decision, ...]]:
+    def _route(self, event: SourceEvent, record: LogRecord) -> tuple[str | None, tuple[Decision, ...]]:
+        """Which meeting it was about, if any, and what was decided."""
         noun, _, verb = event.kind.partition(".")
         if noun == "meeting":
             return self._meeting(self._sided(event), record)
@@ -370,7 +380,7 @@ class _Batch:
         key = sighting.key(data.provenance.provider, "crm", data.provenance.id)
         return replace(event, data=replace(data, side="crm")) if self.desk.entries("identities", key) else event
 
-    def _meeting(self, event: SourceEvent, record: LogRecord) -> tuple[UUID | None, tuple[Decision, ...]]:
+    def _meeting(self, event: SourceEvent, record: LogRecord) -> tuple[str | None, tuple[Decision, ...]]:
         side = sighting.side_of(event)
         mailbox = sighting.mailbox_of(event, side, self._user_of_calendar)
         if side == "calendar" and not event.data.provenance.user and mailbox != event.source and self._known_by_source(event):
@@ -380,24 +390,26 @@ class _Batch:
         seen = sighting.of(event, mailbox, side, record.event, record.recorded_at)
         target, others = self._found(seen, mailbox)
         learned = learn(target, seen, self.cause, self.desk, others)
-        self._record(target, learned.event, learned.meeting, seen, mailbox, others)
-        return learned.meeting.id, learned.decisions
+        stream = learned.meeting.id.hex
+        if learned.event is not None:
+            self._record(target, learned.event, learned.meeting, stream, seen, mailbox, others)
+        return stream, learned.decisions
 
     def _known_by_source(self, event: SourceEvent) -> bool:
         provenance = event.data.provenance
         return bool(self.desk.entries("identities", sighting.key(provenance.provider, event.source, provenance.id)))
 
-    def _record(self, target: Meeting, event: object, after: Meeting, seen: Sighting, mailbox: str, others: tuple[Meeting, ...]) -> None:
-        if event is None:
-            return
+    def _record(
+        self, target: Meeting, event: Event, after: Meeting, stream: str, seen: Sighting, mailbox: str, others: tuple[Meeting, ...]
+    ) -> None:
         desk = self.desk
-        desk.record_meeting(event, after)  # type: ignore[arg-type]  # an event of the meeting, or None above
+        desk.record_meeting(event, after)
         for other in others:
             gone, absorbed = absorb(other, after.id, self.cause)
             desk.record_meeting(gone, absorbed)
             for copy in other.copies.values():
-                self._index(copy, after.id.hex, copy.key.split("|")[1])
-        self._index(seen, after.id.hex, mailbox, None if others else target.copies.get(seen.key))
+                self._index(copy, stream, copy.key.split("|")[1])
+        self._index(seen, stream, mailbox, None if others else target.copies.get(seen.key))
 
     def _index(self, copy: Sighting, meeting: str, mailbox: str, known: Sighting | None = None) -> None:
         """What leads to this meeting from now on."""
@@ -414,36 +426,32 @@ class _Batch:
         if copy.side == "crm":
             for contact in contacts_of(copy) - (contacts_of(known) if known is not None else set()):
                 desk.add("people", association_key(contact), meeting)
-        if likeness(copy):
-            told = starts_of(known) if known is not None else []
-            starts = [start for start in starts_of(copy) if start not in told]
-            if starts and self._may_be_like(copy):
-                for start in starts:
-                    desk.add("likeness", likeness_key(copy, start), meeting)
+        if likeness(copy) and (starts := _new_starts(copy, known)) and self._may_be_like(copy):
+            for start in starts:
+                desk.add("likeness", likeness_key(copy, start), meeting)
 
     def _found(self, seen: Sighting, mailbox: str) -> tuple[Meeting, tuple[Meeting, ...]]:
         """The meeting this copy belongs to, and those now found to be the same; a new one if there is none."""
         desk = self.desk
-        streams = [v for k in identities(seen.provider, mailbox, seen.id, seen.series, seen.uid) for v in desk.entries("identities", k)]
+        streams = desk.named(identities(seen.provider, mailbox, seen.id, seen.series, seen.uid))
         if seen.link and (linked := _uuid(seen.link)) is not None:
             streams.append(linked)
         if likeness(seen):
             streams += self._alike(seen, streams)
-        found: dict[str, Meeting] = {}
+        found: dict[UUID, Meeting] = {}
         for stream in dict.fromkeys(streams):
             meeting = desk.meeting(stream)
             if meeting.copies and meeting.account == desk.account_id:
-                found[meeting.id.hex] = meeting
-        if not found and seen.side == "crm":
+                found[meeting.id] = meeting
+        if not found:
             own = meeting_stream(desk.account_id, seen.key, seen.created if seen.created is not None else seen.revisions[0].updated)
-            for stream in desk.entries("identities", _link_key(own.hex)):
+            for stream in desk.named([_link_key(own.hex)]) if seen.side == "crm" else ():
                 meeting = desk.meeting(stream)
                 if meeting.copies and meeting.account == desk.account_id:
-                    found[meeting.id.hex] = meeting
-        if not found:
-            created = seen.created if seen.created is not None else seen.revisions[0].updated
-            return desk.new_meeting(meeting_stream(desk.account_id, seen.key, created)), ()
-        first, *rest = [found[stream] for stream in sorted(found)]
+                    found[meeting.id] = meeting
+            if not found:
+                return desk.new_meeting(own), ()
+        first, *rest = [found[id_] for id_ in sorted(found)]
         return first, tuple(rest)
 
     def _alike(self, seen: Sighting, known: list[str]) -> list[str]:
@@ -493,14 +501,15 @@ class _Batch:
 
     # --- outside writes -------------------------------------------------------------------------------------------------------
 
-    def _delivery(self, event: SourceEvent, record: LogRecord) -> tuple[UUID | None, tuple[Decision, ...]]:
+    def _delivery(self, event: SourceEvent, record: LogRecord) -> tuple[str | None, tuple[Decision, ...]]:
         """What became of a write that a meeting asked for. What was written is a word of that copy, known before it comes back."""
         data = event.data
         meeting = next((m for s in _named([data.meeting]) if (m := self.desk.meeting(s)).copies), None)
         if meeting is None or meeting.account != self.desk.account_id:
             return None, (Decision(Rule.RECORDED, Outcome.APPLIED),)
+        stream = meeting.id.hex
         if isinstance(data, FailedData):
-            return meeting.id, (Decision(Rule.RECORDED, Outcome.APPLIED, note={"reason": data.reason, "final": data.final}),)
+            return stream, (Decision(Rule.RECORDED, Outcome.APPLIED, note={"reason": data.reason, "final": data.final}),)
         updated = self.cause.at if data.updated is None else millis(data.updated)
         created = self.cause.at if data.created is None else millis(data.created)
         known = Known(meeting.id, meeting.copies.values(), meeting.view, meeting.asked)
@@ -508,8 +517,9 @@ class _Batch:
         copy = answered(known, event.subject, data.id, word, created, data.ical_uid) if data.id else None
         if copy is not None:
             learned = learn(meeting, copy, self.cause, self.desk)
-            self._record(meeting, learned.event, learned.meeting, copy, copy.key.split("|")[1], ())
-        return meeting.id, (Decision(Rule.RECORDED, Outcome.APPLIED),)
+            if learned.event is not None:
+                self._record(meeting, learned.event, learned.meeting, stream, copy, copy.key.split("|")[1], ())
+        return stream, (Decision(Rule.RECORDED, Outcome.APPLIED),)
 
     # --- listings -----------------------------------------------------------------------------------------------------------
 
@@ -570,6 +580,8 @@ class _Batch:
 
 def _new_guests(copy: Sighting, known: Sighting | None) -> set[str]:
     """The keys of everybody who ever was a guest of this copy, and was none as far as it was known."""
+    if known is not None and len(copy.revisions) == 1 and _last_people(copy) == _last_people(known):
+        return set()  # as in most changes
     found = {key_of(g.person) for r in copy.revisions if r.content is not None for g in r.content.guests}
     for r in reversed(known.revisions) if known is not None else ():
         if not found:
@@ -577,6 +589,43 @@ def _new_guests(copy: Sighting, known: Sighting | None) -> set[str]:
         if r.content is not None:
             found.difference_update([key_of(g.person) for g in r.content.guests])
     return found
+
+
+def _last_people(copy: Sighting) -> list[str]:
+    content = copy.revisions[-1].content
+    return [] if content is None else [g.person for g in content.guests]
+
+
+def _last_start(copy: Sighting) -> tuple[object, ...]:
+    content = copy.revisions[-1].content
+    return () if content is None else (content.start, content.time_zone, content.all_day)
+
+
+def _new_starts(copy: Sighting, known: Sighting | None) -> list[int]:
+    """The starts that this copy ever had, and did not have as far as it was known."""
+    if known is not None and len(copy.revisions) == 1 and _last_start(copy) == _last_start(known):
+        return []
+    told = [] if known is None else starts_of(known)
+    return [start for start in starts_of(copy) if start not in told]
+
+
+_address = attrgetter("email")
+
+
+def _names_people(event: SourceEvent) -> bool:
+    """Does it name anybody in clear, as nothing does that came through our door?"""
+    match event.data:
+        case MeetingData() as m:
+            return any(map(_address, m.participants.values()))
+        case ContactData() | MergedData() as c:
+            return c.sealed is None and bool(c.email or c.name)
+        case UserData() as u:
+            return bool(u.email or u.aliases)
+        case ConfiguredData() as a:
+            return bool(a.never_log.addresses)
+        case ActivatedData() as c:
+            return c.sealed is None
+    return False
 
 
 def _calendar_key(provider: str, calendar: str) -> str:

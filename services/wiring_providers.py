@@ -257,6 +257,7 @@ class Outside:
             watches=self.watches,
             public_url=self.settings.public(),
             clock=now,
+            deliveries=self.deliveries,
         )
 
     def push(self) -> Push:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from googleapiclient import discovery
 from googleapiclient.errors import HttpError
+from googleapiclient.model import JsonModel
 
 from adapters.http import Answer, Api, Limit, Throttle, Vendor
 from domain.outside import Access, Link
@@ -29,9 +30,8 @@ def api(http: httpx.Client, access: Access, throttle: Throttle, base: str = BASE
 
 def service(base: str = BASE) -> Any:
     """The library's description of the API, from its own files. Thread-safe as long as no request is executed without `http`."""
-    return discovery.build(
-        "calendar", "v3", http=_Nowhere(), static_discovery=True, client_options={"api_endpoint": base.rstrip("/") + "/"}
-    )
+    options = {"api_endpoint": base.rstrip("/") + "/"}
+    return discovery.build("calendar", "v3", http=_Nowhere(), static_discovery=True, client_options=options, model=_Decoded())
 
 
 def _limits(link: Link, kind: str) -> tuple[Limit, ...]:
@@ -90,4 +90,12 @@ class _Response(dict[str, str]):
 
     def __init__(self, answer: Answer) -> None:
         super().__init__({"content-type": answer.headers.get("Content-Type", "application/json")})
-        self.status, self.reason = answer.status, answer.code
+        self.status, self.reason, self.body = answer.status, answer.code, answer.body
+
+
+class _Decoded(JsonModel):  # type: ignore[misc]  # the library says nothing of its types
+    """The library's reading of an answer, without decoding once more what `adapters.http` has decoded: a page may be megabytes."""
+
+    def response(self, resp: _Response, content: bytes) -> Any:
+        """The body; raises `HttpError` for what is no success."""
+        return resp.body if resp.status < 300 and resp.body is not None else super().response(resp, content)

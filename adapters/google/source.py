@@ -21,18 +21,22 @@ from typing import Any
 
 from adapters import listing, wording
 from adapters.google import calling
-from adapters.google.translate import translate
+from adapters.google.translate import examined
 from adapters.http import Api
 from adapters.listing import Held, Listing
 from adapters.wording import Translated
 from domain.errors import Deauthorised, TryAgain
 from domain.outside import Grant, Grants, Link, Pulled
+from domain.source_events import SourceEvent
 
 PAGE = 2500
 """Events of a page: Google's most."""
 
 READ_AT_ONCE = 50
 """Events that are read by id between two pages of ours, so that whoever reads can say that he is still there."""
+
+SAID_AT_ONCE = 500
+"""Events of a page of ours: what is said of Google's whole page would be several times as large as the page is."""
 
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 # A token that is no longer good: 410 by the documents; 400 by what others have seen, for one that was never good.
@@ -119,12 +123,14 @@ class _Reading:
 
     def _said(self, body: dict[str, Any], deletions: bool) -> Iterator[Pulled]:
         """The page, and then what must be read by id: what was cut short, and with `deletions` those, too."""
-        said = self._translated([body])
-        yield _pulled(said)
-        unread = [hint.id for hint in said.hints]
-        unread += [event["subject"] for event in said.events if deletions and event["type"] == _DELETED]
+        unread = list[str]()
+        for part in _parts(body):
+            said, read = self._translated([part])
+            yield _pulled(said, read)
+            unread += [hint.id for hint in said.hints]
+            unread += [event["subject"] for event in said.events if deletions and event["type"] == _DELETED]
         for start in range(0, len(unread), READ_AT_ONCE):
-            yield _pulled(self._translated(self._read(unread[start : start + READ_AT_ONCE])))
+            yield _pulled(*self._translated(self._read(unread[start : start + READ_AT_ONCE])))
 
     def _read(self, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
         """These events as they are now; without those that nobody has any more."""
@@ -134,12 +140,22 @@ class _Reading:
             if status == 200:
                 yield body
 
-    def _translated(self, bodies: Iterable[object]) -> Translated:
-        return translate(bodies, account=self._link.account, user=self._link.user, calendar=self._calendar, address=self._grant.address)
+    def _translated(self, bodies: Iterable[object]) -> tuple[Translated, list[SourceEvent]]:
+        return examined(bodies, self._link.account, self._link.user, self._calendar, self._grant.address)
 
 
-def _pulled(said: Translated) -> Pulled:
-    return Pulled(said.events, [(one.what, one.reason) for one in said.refused])
+def _parts(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A long page as shorter ones."""
+    items = body.get("items")
+    if not isinstance(items, list) or len(items) <= SAID_AT_ONCE:
+        yield body
+        return
+    for start in range(0, len(items), SAID_AT_ONCE):
+        yield body | {"items": items[start : start + SAID_AT_ONCE]}
+
+
+def _pulled(said: Translated, read: list[SourceEvent]) -> Pulled:
+    return Pulled(said.events, [(one.what, one.reason) for one in said.refused], examined=read)
 
 
 def _next(body: dict[str, Any]) -> str:

@@ -130,6 +130,7 @@ class Reader:
             self._open()
             if self._group is not None:
                 self._poll(0.0)
+                self._join()
                 self._look_for_a_group_that_is_stuck()
             return sorted(self._mine())
 
@@ -174,6 +175,7 @@ class Reader:
                 if self._something_after(after):
                     return True
                 self._poll(max(0.0, min(left, LOOK_SECONDS)))
+                self._join()
                 if self._something_after(after):
                     return True
             if left <= 0:
@@ -326,12 +328,21 @@ class Reader:
     def _poll(self, seconds: float, wanted: int | None = None) -> None:
         """Take what the consumer has, waiting for it at most so long. Others than the wanted stop when they have enough."""
         self._take(self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=A_POLL), wanted)
-        until = time.monotonic() + JOIN_SECONDS
-        while self._has_to_join() and time.monotonic() < until:
-            self._take(self._consumer.poll(timeout_ms=int(LOOK_SECONDS * 1000), max_records=A_POLL), wanted)
 
-    def _has_to_join(self) -> bool:
-        return self._group is not None and self._consumer.group_metadata().state is not MemberState.STABLE
+    def _join(self) -> None:
+        """Wait for a place in the group, if there is a group and it has none for us. Not by each of many reads: together they would
+        take so long that who is asked to stop does not hear it."""
+        until = time.monotonic() + JOIN_SECONDS
+        while self._unjoined_since() is not None and time.monotonic() < until:
+            self._poll(LOOK_SECONDS)
+
+    def _unjoined_since(self) -> float | None:
+        """When this member was first seen to have no place in its group; None if it has one, or is in none."""
+        if self._group is None or self._consumer.group_metadata().state is MemberState.STABLE:
+            self._unjoined = None
+        elif self._unjoined is None:
+            self._unjoined = time.monotonic()
+        return self._unjoined
 
     def _take(self, found: dict[TopicPartition, list[Any]], wanted: int | None) -> None:
         self._note_moves()
@@ -380,12 +391,9 @@ class Reader:
         return TryAgain(f"{self._topic}, partition {partition}, goes up to {end}, and nothing comes")
 
     def _look_for_a_group_that_is_stuck(self) -> None:
-        if not self._has_to_join():
-            self._unjoined = None
-            return
-        self._unjoined = self._unjoined or time.monotonic()
+        since = self._unjoined_since()
         # Joining waits for every member, and a dead one is waited for as long as its session.
-        if time.monotonic() - self._unjoined > STALLED_SECONDS + SESSION_MS / 1000:
+        if since is not None and time.monotonic() - since > STALLED_SECONDS + SESSION_MS / 1000:
             self._stalled(group=self._group)
             raise TryAgain(f"group {self._group} of {self._topic} could not be joined")
 

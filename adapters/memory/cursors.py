@@ -79,6 +79,12 @@ class MemoryCursors:
                 del self._cursors[key]
                 self._woken.pop(key, None)
 
+    def of(self, link: Link) -> list[Cursor]:
+        """See the port."""
+        with self._lock:
+            found = [one for (owner, _), one in self._cursors.items() if owner == link]
+        return [replace(one, value=None) for one in sorted(found, key=lambda one: one.feed)]
+
     def all(self, account: str | None = None) -> list[Cursor]:
         """See the port. In the order of their links and feeds."""
         with self._lock:

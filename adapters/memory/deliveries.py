@@ -54,14 +54,32 @@ class MemoryDeliveries:
             self._deliveries.update((one.request.id, one) for one in claimed)
         return claimed
 
+    def extend(self, delivery: Delivery, until: int) -> Delivery:
+        """See the port."""
+        with self._lock:
+            self._deliveries[delivery.request.id] = replace(self._held(delivery), until=until)
+        return replace(delivery, until=until)
+
+    def _held(self, delivery: Delivery) -> Delivery:
+        there = self._deliveries.get(delivery.request.id)
+        if there is None or there.lease != delivery.lease or there.until <= self._now():
+            raise Conflict(f"the lease of the delivery {delivery.request.id} is lost")
+        return there
+
     def keep(self, delivery: Delivery) -> None:
         """See the port."""
         with self._lock:
-            there = self._deliveries.get(delivery.request.id)
-            if there is None or there.lease != delivery.lease or there.until <= self._now():
-                raise Conflict(f"the lease of the delivery {delivery.request.id} is lost")
+            there = self._held(delivery)
             request = emptied(there.request) if delivery.state in OVER else there.request
             self._deliveries[delivery.request.id] = replace(delivery, request=request, until=0, lease=0)
+
+    def wake(self, link: Link, now: int) -> int:
+        """See the port."""
+        with self._lock:
+            waiting = [one for one in self._deliveries.values() if one.request.link == link and one.state == "waiting"]
+            late = [replace(one, due_at=now) for one in waiting if one.due_at > now]
+            self._deliveries.update((one.request.id, one) for one in late)
+        return len(late)
 
     def get(self, id: str) -> Delivery | None:
         """See the port."""

@@ -38,6 +38,13 @@ class MemoryInbox:
             self._until.update(dict.fromkeys(free, now + lease_ms))
             return [self._waiting[key] for key in free]
 
+    def extend(self, notices: Sequence[Notice], until: int) -> None:
+        """See the port."""
+        with self._lock:
+            for key in map(_key, notices):
+                if key in self._waiting:
+                    self._until[key] = max(self._until.get(key, 0), until)
+
     def done(self, notices: Sequence[Notice]) -> None:
         """See the port."""
         with self._lock:

@@ -21,6 +21,7 @@ from domain.errors import Conflict
 from domain.outside import Cursor, Link
 
 _COLUMNS = "account, provider, user_id, feed, value, due_at, read_at, failures, reason, until, lease"
+_WITHOUT_VALUE = _COLUMNS.replace("value", "NULL::bytea")
 _WANT = "INSERT INTO cursors (link, account, provider, user_id, feed, due_at) VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 # Materialised: read into the update, the subquery may be run more than once, and lock more rows than are claimed.
 _CLAIM = (
@@ -83,11 +84,16 @@ class PostgresCursors:
             connection.execute("DELETE FROM cursors WHERE link = %s", (name_of(*link),))
         scrub(self._database, "cursors")
 
+    def of(self, link: Link) -> list[Cursor]:
+        """See the port."""
+        query = f'SELECT {_WITHOUT_VALUE} FROM cursors WHERE link = %s ORDER BY feed COLLATE "C"'  # noqa: S608 - only names
+        return [self._cursor(row) for row in self._database.rows(query, (name_of(*link),))]
+
     def all(self, account: str | None = None) -> list[Cursor]:
         """See the port. In the order of their links and feeds."""
-        columns, order = _COLUMNS.replace("value", "NULL::bytea"), 'ORDER BY account, provider, user_id, feed COLLATE "C"'
+        order = 'ORDER BY account, provider, user_id, feed COLLATE "C"'
         condition, parameters = ("", ()) if account is None else ("WHERE account = %s", (to_bytes(account),))
-        return [self._cursor(row) for row in self._database.rows(f"SELECT {columns} FROM cursors {condition} {order}", parameters)]  # noqa: S608 - only names
+        return [self._cursor(row) for row in self._database.rows(f"SELECT {_WITHOUT_VALUE} FROM cursors {condition} {order}", parameters)]  # noqa: S608 - only names
 
     def reseal(self) -> int:
         """See `outside.Sealed`."""

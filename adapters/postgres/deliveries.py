@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from adapters.postgres.columns import digest, to_bytes, to_text
 from adapters.postgres.connect import Connection, Database
 from adapters.postgres.links import name_of
 from adapters.superseding import DROPPED, OVER, emptied, kept
 from domain.errors import Conflict
-from domain.outside import Delivery, Request
+from domain.outside import Delivery, Link, Request
 
 _COLUMNS = "request, state, tries, due_at, reason, until, lease"
 _KNOWN = "SELECT id FROM deliveries WHERE id = ANY(%b::bytea[])"
@@ -48,6 +49,9 @@ _CLAIM_HEADS = (
     " UPDATE deliveries AS d SET until = %s, lease = %s FROM heads AS h WHERE d.n = h.n RETURNING "
     + ", ".join(f"d.{name}" for name in _COLUMNS.split(", "))
 )
+_EXTEND = "UPDATE deliveries SET until = %s WHERE id = %s AND lease = %s AND until > %s"
+_WAKE = "UPDATE deliveries SET due_at = %s WHERE link = ANY(%b::bytea[]) AND state = 'waiting' AND due_at > %s"
+_HOLD_LINK = "UPDATE delivery_links SET until = %s WHERE link = ANY(%b::bytea[])"
 _KEEP = (
     "UPDATE deliveries SET state = %s, tries = %s, due_at = %s, reason = %s, until = 0, lease = 0, request = COALESCE(%b, request)"
     " WHERE id = %s AND lease = %s AND until > %s"
@@ -83,6 +87,16 @@ class PostgresDeliveries:
             heads = connection.execute(_CLAIM_HEADS, ([link for (link,) in links], until, lease), prepare=True).fetchall()
         return sorted(map(_delivery, heads), key=lambda one: (one.due_at, one.request.link))
 
+    def extend(self, delivery: Delivery, until: int) -> Delivery:
+        """See the port."""
+        link = [name_of(*delivery.request.link)]
+        with self._database.transaction() as connection:
+            connection.execute(_LOCK, (link,))
+            if not connection.execute(_EXTEND, (until, to_bytes(delivery.request.id), delivery.lease, self._now())).rowcount:
+                raise _lost(delivery)
+            connection.execute(_HOLD_LINK, (until, link))
+        return replace(delivery, until=until)
+
     def keep(self, delivery: Delivery) -> None:
         """See the port. After `TryAgain` it may have been kept; then the same call is a `Conflict`."""
         d, link = delivery, [name_of(*delivery.request.link)]
@@ -92,9 +106,18 @@ class PostgresDeliveries:
             left = msgspec.json.encode(emptied(d.request)) if d.state in OVER else None
             row = (d.state, d.tries, d.due_at, reason, left, to_bytes(d.request.id), d.lease, self._now())
             if not connection.execute(_KEEP, row).rowcount:
-                raise Conflict(f"the lease of the delivery {d.request.id} is lost")
-            connection.execute("UPDATE delivery_links SET until = 0 WHERE link = ANY(%b::bytea[])", (link,))
+                raise _lost(d)
+            connection.execute(_HOLD_LINK, (0, link))
             connection.execute(_REFRESH, (link,))
+
+    def wake(self, link: Link, now: int) -> int:
+        """See the port. After `TryAgain` they may be due; then the same call finds none that were put off."""
+        links = [name_of(*link)]
+        with self._database.transaction() as connection:
+            connection.execute(_LOCK, (links,))
+            woken = connection.execute(_WAKE, (now, links, now)).rowcount
+            connection.execute(_REFRESH, (links,))
+        return woken
 
     def get(self, id: str) -> Delivery | None:
         """See the port."""
@@ -162,6 +185,10 @@ def _keep(connection: Connection, new: Request) -> None:
     account = request.link.account
     place = (to_bytes(request.id), link, digest(account, ""), to_bytes(account), request.meeting)
     connection.execute(_INSERT, (*place, msgspec.json.encode(request), request.requested_at))
+
+
+def _lost(delivery: Delivery) -> Conflict:
+    return Conflict(f"the lease of the delivery {delivery.request.id} is lost")
 
 
 def _delivery(row: tuple[Any, ...]) -> Delivery:

@@ -27,6 +27,10 @@ _CLAIM = (
     " UPDATE inbox AS i SET until = %(until)s FROM free AS f WHERE i.name = f.name"
     " RETURNING i.at, i.place, i.name, i.account, i.provider, i.id, i.body"
 )
+_EXTEND = (
+    "UPDATE inbox SET until = greatest(until, %(until)s) WHERE name IN (SELECT name FROM inbox WHERE name = ANY(%(names)b::bytea[])"
+    " AND body IS NOT NULL ORDER BY name FOR UPDATE)"
+)
 _DONE = (
     "UPDATE inbox SET body = NULL WHERE name IN (SELECT name FROM inbox WHERE name = ANY(%b::bytea[]) AND body IS NOT NULL"
     " ORDER BY name FOR UPDATE)"
@@ -58,6 +62,11 @@ class PostgresInbox:
         rows = self._database.rows(_CLAIM, {"now": now, "limit": limit, "until": now + lease_ms})
         told = [(to_text(account), provider, to_text(id), box) for *_, account, provider, id, box in sorted(rows)]
         return [notice_opened(self._envelope, *one) for one in told]
+
+    def extend(self, notices: Sequence[Notice], until: int) -> None:
+        """See the port."""
+        with self._database.connection() as connection:
+            connection.execute(_EXTEND, {"until": until, "names": [_name(n) for n in notices]})
 
     def done(self, notices: Sequence[Notice]) -> None:
         """See the port."""

@@ -189,11 +189,10 @@ class PostgresStore:
         if table not in TABLES:
             raise ValueError(table)
         wanted = list(dict.fromkeys(keys))
-        found: dict[str, tuple[str, ...]] = {}
+        found: dict[str, list[str]] = {}
         for n, value in self._database.rows(_LOOK_UP[table], ([digest(account, key) for key in wanted],)):
-            key = wanted[n - 1]
-            found[key] = (*found.get(key, ()), to_text(value))
-        return found
+            found.setdefault(wanted[n - 1], []).append(to_text(value))
+        return {key: tuple(values) for key, values in found.items()}
 
     def notifications(self, after: int, limit: int) -> list[tuple[int, UUID, int, str, bytes]]:
         """See `ports.Store.notifications`."""

@@ -25,6 +25,7 @@ _SCHEMA = (
     "CREATE INDEX IF NOT EXISTS cursors_due ON cursors (due_at)",
 )
 _COLUMNS = "account, provider, user, feed, value, due_at, read_at, failures, reason, until, lease"
+_WITHOUT_VALUE = _COLUMNS.replace("value", "NULL")
 _LINK = "account = ? AND provider = ? AND user = ?"
 _ONE = f"{_LINK} AND feed = ?"
 _HELD = f"{_ONE} AND lease = ? AND until > ?"
@@ -93,10 +94,13 @@ class SqliteCursors:
             writer.execute(f"DELETE FROM cursors WHERE {_LINK}", link)  # noqa: S608 - as above
         self._file.scrub()
 
+    def of(self, link: Link) -> list[Cursor]:
+        """See the port."""
+        return [self._cursor(row) for row in self._file.rows(f"SELECT {_WITHOUT_VALUE} FROM cursors WHERE {_LINK} ORDER BY feed", link)]  # noqa: S608 - as above
+
     def all(self, account: str | None = None) -> list[Cursor]:
         """See the port. In the order of their links and feeds."""
-        columns = _COLUMNS.replace("value", "NULL")
-        query = f"SELECT {columns} FROM cursors WHERE ? IS NULL OR account = ? ORDER BY account, provider, user, feed"  # noqa: S608 - as above
+        query = f"SELECT {_WITHOUT_VALUE} FROM cursors WHERE ? IS NULL OR account = ? ORDER BY account, provider, user, feed"  # noqa: S608 - as above
         return [self._cursor(row) for row in self._file.rows(query, (account, account))]
 
     def reseal(self) -> int:

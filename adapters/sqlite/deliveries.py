@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from adapters.sqlite.connect import Connections
 from adapters.superseding import DROPPED, OVER, emptied, kept
@@ -33,7 +34,9 @@ SCHEMA = (
 _COLUMNS = "request, state, tries, due_at, reason, until, lease"
 _LINK = "account = ? AND provider = ? AND user = ?"
 _WAITING = f"{_LINK} AND state = 'waiting'"
-_BEHIND = f"SELECT request, tries OR lease FROM deliveries WHERE {_WAITING} AND meeting = ? ORDER BY n"  # noqa: S608 - only names
+# Of one meeting, not of one link: thousands may wait for a provider that is down. The planner has to be told.
+_OPEN = f"deliveries INDEXED BY deliveries_open WHERE {_WAITING} AND state IN ('waiting', 'failed') AND meeting = ?"
+_BEHIND = f"SELECT request, tries OR lease FROM {_OPEN} ORDER BY n"  # noqa: S608 - only names
 _SUPERSEDE = "UPDATE deliveries SET state = 'superseded', request = ?, reason = ? WHERE id = ?"
 _INSERT = "INSERT INTO deliveries (id, account, provider, user, meeting, request, state, due_at) VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?)"
 _HEAD = (
@@ -45,6 +48,9 @@ _DUE = (
     f"SELECT l.account, l.provider, l.user, ({_HEAD.format('d.n')}) FROM delivery_links AS l"  # noqa: S608 - as above
     " WHERE l.due_at <= ? AND l.until <= ? ORDER BY l.due_at, l.account, l.provider, l.user LIMIT ?"
 )
+_EXTEND = "UPDATE deliveries SET until = ? WHERE id = ? AND lease = ? AND until > ?"
+_WAKE = f"UPDATE deliveries SET due_at = ? WHERE {_WAITING} AND due_at > ?"  # noqa: S608 - as above
+_HOLD_LINK = f"UPDATE delivery_links SET until = ? WHERE {_LINK}"  # noqa: S608 - as above
 _KEEP = (
     "UPDATE deliveries SET state = ?, tries = ?, due_at = ?, reason = ?, until = 0, lease = 0, request = COALESCE(?, request)"
     " WHERE id = ? AND lease = ? AND until > ?"
@@ -94,10 +100,18 @@ class SqliteDeliveries:
         with self._file.writing() as writer:
             due = writer.execute(_DUE, (now, now, limit)).fetchall()
             claimed = [(until, lease, n) for *_, n in due]
-            writer.executemany(f"UPDATE delivery_links SET until = ? WHERE {_LINK}", [(until, *link) for *link, _ in due])  # noqa: S608 - as above
+            writer.executemany(_HOLD_LINK, [(until, *link) for *link, _ in due])
             writer.executemany("UPDATE deliveries SET until = ?, lease = ? WHERE n = ?", claimed)
             one = f"SELECT {_COLUMNS} FROM deliveries WHERE n = ?"  # noqa: S608 - as above
             return [_delivery(writer.execute(one, (n,)).fetchone()) for *_, n in due]
+
+    def extend(self, delivery: Delivery, until: int) -> Delivery:
+        """See the port."""
+        with self._file.writing() as writer:
+            if not writer.execute(_EXTEND, (until, delivery.request.id, delivery.lease, self._now())).rowcount:
+                raise _lost(delivery)
+            writer.execute(_HOLD_LINK, (until, *delivery.request.link))
+        return replace(delivery, until=until)
 
     def keep(self, delivery: Delivery) -> None:
         """See the port."""
@@ -106,9 +120,16 @@ class SqliteDeliveries:
             left = msgspec.json.encode(emptied(d.request)) if d.state in OVER else None
             row = (d.state, d.tries, d.due_at, d.reason, left, d.request.id, d.lease, self._now())
             if not writer.execute(_KEEP, row).rowcount:
-                raise Conflict(f"the lease of the delivery {d.request.id} is lost")
-            writer.execute(f"UPDATE delivery_links SET until = 0 WHERE {_LINK}", d.request.link)  # noqa: S608 - as above
+                raise _lost(d)
+            writer.execute(_HOLD_LINK, (0, *d.request.link))
             writer.execute(_REFRESH, d.request.link)
+
+    def wake(self, link: Link, now: int) -> int:
+        """See the port."""
+        with self._file.writing() as writer:
+            woken = writer.execute(_WAKE, (now, *link, now)).rowcount
+            writer.execute(_REFRESH, link)
+        return woken
 
     def get(self, id: str) -> Delivery | None:
         """See the port."""
@@ -171,6 +192,10 @@ def _keep(cursor: Cursor, new: Request) -> None:
         cursor.execute(_SUPERSEDE, (msgspec.json.encode(emptied(old)), f"{request.id} says all of it", old.id))
     row = (request.id, *request.link, request.meeting.hex, msgspec.json.encode(request), request.requested_at)
     cursor.execute(_INSERT, row)
+
+
+def _lost(delivery: Delivery) -> Conflict:
+    return Conflict(f"the lease of the delivery {delivery.request.id} is lost")
 
 
 def _delivery(row: Any) -> Delivery:

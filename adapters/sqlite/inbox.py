@@ -50,6 +50,12 @@ class SqliteInbox:
             rows = writer.execute(_CLAIM, (now + lease_ms, now, limit)).fetchall()
         return [notice_opened(self._envelope, *row) for _, *row in sorted(rows)]
 
+    def extend(self, notices: Sequence[Notice], until: int) -> None:
+        """See the port."""
+        rows = [(until, n.account, n.provider, n.id, until) for n in notices]
+        with self._file.writing() as writer:
+            writer.executemany("UPDATE inbox SET until = ? WHERE account = ? AND provider = ? AND id = ? AND until < ?", rows)
+
     def done(self, notices: Sequence[Notice]) -> None:
         """See the port."""
         keys = [(n.account, n.provider, n.id) for n in notices]

@@ -9,24 +9,28 @@ from pathlib import Path
 
 from adapters.envelope import Envelope
 from adapters.sealed_records import Old, of_once, resealed, text_opened
+from adapters.sqlite.connect import Connections
 from adapters.sqlite.private import PrivateFile
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS once (name BLOB PRIMARY KEY, value BLOB, until INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS once_until ON once (until)",
 )
+# Each webhook asks for the first time: none of them waits for the disk. What it deletes may have been somebody's secret.
+_UNSYNCED = ("PRAGMA synchronous = NORMAL", "PRAGMA secure_delete = ON")
 
 
 class SqliteOnce:
     """`outside.Once` in a file. No value: it was only asked after by `first`."""
 
     def __init__(self, path: Path, envelope: Envelope) -> None:
-        self._file = PrivateFile(path, _SCHEMA)
+        self._file, self._unsynced = PrivateFile(path, _SCHEMA), Connections(path, (), _UNSYNCED)
         self._envelope = envelope
 
     def close(self) -> None:
         """Close every connection."""
         self._file.close()
+        self._unsynced.close()
 
     def put(self, kind: str, key: str, value: str, until: int) -> None:
         """See the port."""
@@ -45,7 +49,7 @@ class SqliteOnce:
 
     def first(self, kind: str, key: str, until: int, now: int) -> bool:
         """See the port."""
-        with self._file.writing() as writer:
+        with self._unsynced.writing() as writer:
             writer.execute("DELETE FROM once WHERE until <= ?", (now,))
             return bool(writer.execute("INSERT OR IGNORE INTO once (name, until) VALUES (?, ?)", (_name(kind, key), until)).rowcount)
 

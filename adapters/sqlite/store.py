@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -168,19 +169,18 @@ class SqliteStore:
 
     def load(self, streams: Sequence[UUID], after: Mapping[UUID, int] = NOWHERE) -> dict[UUID, list[Event]]:
         """See `ports.Store.load`."""
-        found: dict[UUID, list[Event]] = {}
+        found: dict[str, list[Event]] = {}
         for some in _chunks([s.hex for s in streams if s not in after]):
             where = f"originator_id IN ({','.join('?' * len(some))})"
             self._collect(where, some, found)
-        for stream in streams:
-            if stream in after:
-                self._collect("originator_id = ? AND originator_version > ?", (stream.hex, after[stream]), found)
-        return found
+        for stream in after.keys() & streams:
+            self._collect("originator_id = ? AND originator_version > ?", (stream.hex, after[stream]), found)
+        return {stream: events for stream in streams if (events := found.get(stream.hex)) is not None}
 
-    def _collect(self, where: str, parameters: Sequence[object], found: dict[UUID, list[Event]]) -> None:
+    def _collect(self, where: str, parameters: Sequence[object], found: dict[str, list[Event]]) -> None:
         statement = f"SELECT originator_id, topic, state FROM stored_events WHERE {where}"  # noqa: S608 - only names and marks
         for stream, name, body in self._reader().execute(f"{statement} ORDER BY originator_id, originator_version", parameters):
-            found.setdefault(UUID(stream), []).append(decode(name, body))
+            found.setdefault(stream, []).append(decode(name, body))
 
     def snapshots(self, streams: Sequence[UUID]) -> dict[UUID, Snapshot]:
         """See `ports.Store.snapshots`."""
@@ -197,7 +197,7 @@ class SqliteStore:
         if table not in TABLES:
             raise ValueError(table)
         by_digest = {_digest(table, account, key): key for key in keys}
-        found: dict[str, tuple[str, ...]] = {}
+        found: dict[str, list[str]] = {}
         reader = self._reader()
         for some in _chunks(list(by_digest)):
             where = f"WHERE k IN ({','.join('?' * len(some))})"
@@ -206,9 +206,8 @@ class SqliteStore:
                 statement += f" UNION SELECT k, v FROM people_added {where}"  # noqa: S608 - only marks
                 some = [*some, *some]
             for digest, value in reader.execute(statement, some):
-                key = by_digest[digest]
-                found[key] = (*found.get(key, ()), value)
-        return found
+                found.setdefault(by_digest[digest], []).append(value)
+        return {key: tuple(values) for key, values in found.items()}
 
     def notifications(self, after: int, limit: int) -> list[tuple[int, UUID, int, str, bytes]]:
         """See `ports.Store.notifications`."""
@@ -226,14 +225,11 @@ class SqliteStore:
 def _grouped(index: Sequence[IndexChange]) -> list[_Change]:
     """Changes of one table together, sorted, so that one page is written once. Where something goes, each as it comes: the order
     matters then."""
-    groups: dict[str, list[tuple[int, str]]] = {}
+    groups: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for table, account, key, value, gone in index:
         if gone:
             return [(t, g, [(_digest(t, a, k), v)]) for t, a, k, v, g in index]
-        rows = groups.get(table)
-        if rows is None:
-            rows = groups[table] = []
-        rows.append((_digest(table, account, key), value))
+        groups[table].append((_digest(table, account, key), value))
     if "identities" in groups:
         groups["identities"] = list(dict(groups["identities"]).items())  # one value a key, the last
     for rows in groups.values():

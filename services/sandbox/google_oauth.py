@@ -7,6 +7,7 @@ A refresh answers without a new refresh token; the old one goes on.
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
 import hmac
 import html
@@ -14,8 +15,10 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from services.sandbox.google_switches import Switches
 from services.sandbox.wire import Answer, Request, as_html, as_json, redirect
@@ -26,12 +29,14 @@ Wire = dict[str, Any]
 ISSUER = "https://accounts.google.com"
 AUTH_PATHS = ("/o/oauth2/v2/auth", "/o/oauth2/auth")
 USERINFO_PATHS = ("/oauth2/v2/userinfo", "/oauth2/v3/userinfo", "/v1/userinfo")
-PATHS = (*AUTH_PATHS, *USERINFO_PATHS, "/token", "/revoke", "/tokeninfo", "/oauth2/v3/certs", "/.well-known/openid-configuration")
+CERTS_PATHS = ("/oauth2/v1/certs", "/oauth2/v3/certs")
+PATHS = (*AUTH_PATHS, *USERINFO_PATHS, *CERTS_PATHS, "/token", "/revoke", "/tokeninfo", "/.well-known/openid-configuration")
 ACCESS_SECONDS = 3599
 CODE_MS = 600_000
 MOST_REFRESH = 100
 UNUSED_MS = 180 * 86_400_000
 TESTING_MS = 7 * 86_400_000
+CERTIFICATE_LIFE = dt.timedelta(days=16)
 KEY_ID = "sandbox"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -130,8 +135,9 @@ class Logins:
             return self._token_info(request)
         if request.path in USERINFO_PATHS:
             return self._user_info(request, mailboxes)
-        if request.path == "/oauth2/v3/certs":
-            return as_json(200, {"keys": [self._public_key()]}, route="oauth.certs")
+        if request.path in CERTS_PATHS:
+            keys = {KEY_ID: self._certificate()} if "/v1/" in request.path else {"keys": [self._public_key()]}
+            return as_json(200, keys, route="oauth.certs")
         return as_json(200, _discovery(f"{request.scheme}://{request.host}"), route="oauth.discovery")
 
     # --- the consent page ---
@@ -266,7 +272,7 @@ class Logins:
         return as_json(200, {}, route="oauth.revoke")
 
     def _token_info(self, request: Request) -> Answer:
-        token = self.holder(request.one("access_token") or request.form().get("access_token"))
+        token = self.holder(request.one("access_token") or request.form().get("access_token") or request.bearer())
         if token is None:
             raise OAuthError(400, "invalid_token", "Invalid Value")
         left = (token.until - self._world.now()) // 1000
@@ -309,6 +315,14 @@ class Logins:
         numbers = self._signing_key().public_key().public_numbers()
         n, e = (_packed(each.to_bytes((each.bit_length() + 7) // 8, "big")).decode() for each in (numbers.n, numbers.e))
         return {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": KEY_ID, "n": n, "e": e}
+
+    def _certificate(self) -> str:
+        """The same as the older address has it, which libraries still ask: in a certificate that signs itself, as PEM."""
+        key, now = self._signing_key(), dt.datetime.fromtimestamp(self._world.now() // 1000, dt.UTC)
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "federated-signon.system.gserviceaccount.com")])
+        builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+        dated = builder.not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + CERTIFICATE_LIFE)
+        return dated.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 def _verify(code: Code, verifier: str | None) -> None:

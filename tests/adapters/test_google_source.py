@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import stamina
 
 from adapters.google import calling
-from adapters.google.source import GoogleFeed
+from adapters.google.source import SAID_AT_ONCE, GoogleFeed
 from adapters.google.watching import LIFE_MS, GoogleWatch
+from domain import source_events
 from domain.errors import Deauthorised, Refused, TryAgain
 from domain.outside import Pulled
 from tests.calling import GOOGLE, NOW, Handler, Provider, granted, ok, query, script
@@ -99,6 +101,22 @@ def test_a_first_read_tells_every_page_and_then_what_it_held() -> None:
         {"singleEvents": "false", "showDeleted": "true", "maxResults": "2500", "alt": "json"} | more
         for more in ({}, {"pageToken": "p2"}, {"pageToken": "p3"})
     ]
+
+
+def test_a_long_page_is_told_as_shorter_ones_and_held_whole() -> None:
+    names = [f"e{number:04}" for number in range(2 * SAID_AT_ONCE + 1)]
+    cut_short = event(names[0], attendeesOmitted=True)
+    whole = page(cut_short, *map(event, names[1:]), nextSyncToken="t1")
+    pages, provider = pulled(script(whole, ok(event(names[0]))))
+    assert [len(page.events) for page in pages] == [SAID_AT_ONCE - 1, SAID_AT_ONCE, 1, 1, 1]
+    assert [event["subject"] for event in events(pages)[:-1]] == [*names[1:], names[0]]
+    assert events(pages)[-1]["data"]["ids"] == names
+    assert provider.paths() == [f"GET {EVENTS}", f"GET {EVENTS}/{names[0]}"]
+
+
+def test_what_is_told_was_examined() -> None:
+    pages, _ = pulled(script(page(event("e1"), event("e2", start={"date": "soon"}), tombstone("e3"), nextSyncToken="t1")))
+    assert [page.examined for page in pages] == [[source_events.read(msgspec.json.encode(event)) for event in pages[0].events], ()]
 
 
 def test_an_empty_calendar_is_listed_as_empty() -> None:

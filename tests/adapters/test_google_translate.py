@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.google.translate import translate
+from adapters.google.translate import examined, translate
 from adapters.wording import Hint, Translated
 from domain import source_events
 from domain.source_events import DeletedData, MeetingData, SourceEvent
@@ -100,6 +100,12 @@ def test_a_golden_body_is_said_as_written_down(file: Path) -> None:
 def test_the_log_takes_every_golden_event(file: Path) -> None:
     events = json.loads(file.read_text("utf-8"))["events"]
     assert [accepted(found).id for found in events] == [found["id"] for found in events] != []
+
+
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
+def test_what_is_said_comes_as_the_log_reads_it_too(file: Path) -> None:
+    found, read = examined(json.loads(file.read_text("utf-8"))["bodies"], "62515", "501", "ana@acme.example", None)
+    assert read == [accepted(event) for event in found.events] != []
 
 
 # --- who, which, and which revision -----------------------------------------------------------------------------------

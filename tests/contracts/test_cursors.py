@@ -221,6 +221,21 @@ def test_cursors_are_listed_in_the_order_of_their_links_without_their_values(cur
     assert ([one.link for one in cursors.all("70001")], cursors.all("9")) == ([OTHER, OTHER], [])
 
 
+def test_those_of_one_link_are_listed_in_the_order_of_their_feeds_without_their_values(cursors: Cursors) -> None:
+    for link in (CRM, *LINKS):
+        for feed in ("owners", "Contacts", "meetings"):
+            cursors.want(link, feed, 300)
+    for one in cursors.claim(1_000, 500, 100):
+        cursors.keep(replace(one, value="secret", read_at=900, failures=2, reason="because", due_at=7_000))
+    one = Cursor(link=CRM, feed="Contacts", due_at=7_000, read_at=900, failures=2, reason="because")
+    assert cursors.of(CRM) == [one, replace(one, feed="meetings"), replace(one, feed="owners")]
+
+
+def test_of_a_link_that_nobody_wanted_there_are_none(cursors: Cursors) -> None:
+    cursors.want(CRM, "contacts", 0)
+    assert (cursors.of(ADA), cursors.of(Link(CRM.account, CRM.provider, "1"))) == ([], [])
+
+
 def test_all_of_a_link_are_forgotten_and_the_others_stay(cursors: Cursors) -> None:
     for link in LINKS:
         cursors.want(link, "a", 0)

@@ -207,6 +207,97 @@ def test_what_is_not_held_cannot_be_kept(deliveries: Deliveries) -> None:
     assert refused(deliveries, one)
 
 
+# --- holding for longer --------------------------------------------------------------------------------------------------------
+
+
+def test_one_that_is_held_for_longer_is_nobody_elses_until_then_and_kept_as_it_was_claimed(deliveries: Deliveries, clock: Clock) -> None:
+    deliveries.put([request("a"), request("b", meeting=REVIEW)])
+    one = claim_one(deliveries)
+    clock.at = 1_499
+    assert deliveries.extend(one, 2_000) == replace(one, until=2_000)
+    assert (deliveries.get("a"), claimed(deliveries, 1_500), claimed(deliveries, 1_999)) == (replace(one, until=2_000), [], [])
+    clock.at = 1_999
+    deliveries.keep(replace(one, state="done", tries=1))
+    assert (states(deliveries), claimed(deliveries)) == ({"a": "done", "b": "waiting"}, ["b"])
+
+
+def test_one_that_is_held_again_and_again_is_lost_when_its_holder_falls_silent(deliveries: Deliveries, clock: Clock) -> None:
+    deliveries.put([request("a")])
+    one = claim_one(deliveries)
+    for clock.at in (1_400, 1_800, 2_200):
+        one = deliveries.extend(one, clock.at + 500)
+    assert (claimed(deliveries, 2_699), claimed(deliveries, 2_700)) == ([], ["a"])
+    assert refused(deliveries, one)
+
+
+def unheld(deliveries: Deliveries, delivery: Delivery) -> bool:
+    """Can it not be held, and nothing changes?"""
+    before = deliveries.all(None, None, "", 9)
+    with pytest.raises(Conflict):
+        deliveries.extend(delivery, FAR)
+    return deliveries.all(None, None, "", 9) == before
+
+
+def test_who_lets_a_lease_run_out_cannot_hold_it_for_longer(deliveries: Deliveries, clock: Clock) -> None:
+    deliveries.put([request("a")])
+    one = claim_one(deliveries)
+    clock.at = 1_500
+    assert (unheld(deliveries, one), claimed(deliveries, 1_500)) == (True, ["a"])
+
+
+def test_what_another_has_by_now_or_is_kept_or_was_never_claimed_cannot_be_held(deliveries: Deliveries) -> None:
+    deliveries.put([request("a"), request("b", BO)])
+    lost = {one.request.id: one for one in deliveries.claim(1_000, 500, 9)}
+    held = {one.request.id: one for one in deliveries.claim(1_500, 500, 9)}
+    deliveries.keep(replace(held["b"], due_at=3_000, tries=1))
+    assert [unheld(deliveries, one) for one in (lost["a"], lost["b"], held["b"], Delivery(request=request("c")))] == [True] * 4
+    assert claimed(deliveries, 1_999) == []
+
+
+# --- waking --------------------------------------------------------------------------------------------------------------------
+
+
+def put_off(deliveries: Deliveries, until: int, *ids: str) -> None:
+    """Of those that are due, these are."""
+    for one in deliveries.claim(1_000, 500, 9):
+        assert one.request.id in ids
+        deliveries.keep(replace(one, due_at=until, tries=2, reason="connect again"))
+
+
+def test_what_was_put_off_is_due_when_its_link_is_woken_and_no_others(deliveries: Deliveries) -> None:
+    deliveries.put([request("a"), request("b", BO), request("c", meeting=REVIEW)])
+    put_off(deliveries, 60_000, "a", "b")
+    assert (deliveries.wake(ADA, 2_000), claimed(deliveries, 1_999), claimed(deliveries, 2_000)) == (1, [], ["a"])
+    woken = deliveries.get("a")
+    assert woken is not None
+    assert (woken.due_at, woken.tries, woken.reason) == (2_000, 2, "connect again")
+    assert (deliveries.get("b"), deliveries.wake(ADA, 2_000)) == (
+        Delivery(request=request("b", BO), due_at=60_000, tries=2, reason="connect again"),
+        0,
+    )
+
+
+def test_what_is_due_has_been_due_for_as_long_as_before(deliveries: Deliveries) -> None:
+    deliveries.put([request("a")])
+    assert (deliveries.wake(ADA, 900), deliveries.wake(BO, 900), deliveries.get("a")) == (0, 0, Delivery(request=request("a"), due_at=100))
+
+
+def test_one_that_somebody_has_is_not_woken_from_his_hands(deliveries: Deliveries) -> None:
+    deliveries.put([request("a")])
+    one = claim_one(deliveries)
+    assert (deliveries.wake(ADA, 1_200), deliveries.get("a"), claimed(deliveries, 1_200)) == (0, one, [])
+    deliveries.keep(replace(one, due_at=60_000, reason="connect again"))
+    assert (claimed(deliveries, 59_999), deliveries.wake(ADA, 2_000), claimed(deliveries, 2_000)) == ([], 1, ["a"])
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "superseded"])
+def test_what_does_not_wait_is_not_woken(deliveries: Deliveries, state: Literal["done", "failed", "superseded"]) -> None:
+    deliveries.put([request("a")])
+    deliveries.keep(replace(claim_one(deliveries), state=state, due_at=9_000))
+    before = deliveries.get("a")
+    assert (deliveries.wake(ADA, 2_000), deliveries.get("a"), claimed(deliveries, FAR)) == (0, before, [])
+
+
 # --- superseding -------------------------------------------------------------------------------------------------------------
 
 SUPERSEDED = {
@@ -427,6 +518,31 @@ def test_a_creation_behind_one_that_was_begun_knows_what_that_one_said(deliverie
     begun(deliveries, how)
     deliveries.put([second])
     assert [one.request for one in deliveries.all(None, None, "", 9)] == [first, replace(second, former=first.content)]
+
+
+BROUGHT = Content(datetime(2026, 3, 9, 10), "PT1H", "said before")
+
+
+@pytest.mark.parametrize(
+    ("how", "former"),
+    [
+        pytest.param("never put", BROUGHT, id="it is done, and forgotten"),
+        pytest.param("done", BROUGHT, id="it is done"),
+        pytest.param("in flight", request("a").content, id="it is in flight"),
+        pytest.param("waiting", None, id="nobody began it"),
+    ],
+)
+def test_a_creation_that_says_what_was_asked_before_keeps_that_where_it_may_be_made(
+    deliveries: Deliveries, how: str, former: Content | None
+) -> None:
+    if how != "never put":
+        deliveries.put([request("a")])
+    if how in ("done", "in flight"):
+        begun(deliveries, how)
+    deliveries.put([request("b", former=BROUGHT)])
+    found = deliveries.get("b")
+    assert found is not None
+    assert found.request.former == former
 
 
 def test_what_supersedes_such_a_creation_knows_it_too(deliveries: Deliveries) -> None:

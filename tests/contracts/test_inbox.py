@@ -86,6 +86,31 @@ def test_claimed_notices_are_claimed_again_when_the_lease_has_run_out(inbox: Inb
     assert (inbox.claim(1_499, 500, 10), inbox.claim(1_500, 500, 10)) == ([], notices("a"))
 
 
+def test_notices_that_are_held_for_longer_are_claimed_again_when_that_has_run_out(inbox: Inbox) -> None:
+    inbox.put(notices("a", "b"), 1_000)
+    inbox.extend(inbox.claim(1_000, 500, 1), 2_000)
+    assert (inbox.claim(1_500, 0, 10), inbox.claim(1_999, 0, 10), inbox.claim(2_000, 0, 10)) == (
+        notices("b"),
+        notices("b"),
+        notices("a", "b"),
+    )
+
+
+def test_no_lease_of_a_notice_is_made_shorter(inbox: Inbox) -> None:
+    inbox.put(notices("a"), 1_000)
+    inbox.extend(inbox.claim(1_000, 500, 1), 1_200)
+    assert (inbox.claim(1_499, 500, 10), inbox.claim(1_500, 500, 10)) == ([], notices("a"))
+
+
+def test_what_was_read_or_never_there_is_not_brought_back_by_holding_it(inbox: Inbox) -> None:
+    inbox.put(notices("a", "b"), 1_000)
+    inbox.done(inbox.claim(1_000, 500, 1))
+    inbox.extend([*notices("a", "never there"), notice("b", "70001")], 9_000)
+    inbox.extend([], 9_000)
+    assert (inbox.waiting(), inbox.claim(1_000, 500, 10), inbox.claim(9_000, 500, 10)) == (1, notices("b"), notices("b"))
+    assert inbox.put(notices("never there"), 1_001) == 1
+
+
 def test_what_is_done_is_out_of_the_inbox_and_known_for_days(inbox: Inbox) -> None:
     inbox.put(notices("a", "b"), 1_000)
     inbox.done(inbox.claim(1_000, 500, 1))

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from adapters.envelope import Envelope
 from adapters.memory.once import MemoryOnce
+from adapters.postgres.once import _FIRST as FIRST
 from adapters.postgres.once import PostgresOnce
 from adapters.sqlite.once import SqliteOnce
 from domain.errors import Stop
@@ -136,3 +138,37 @@ def test_what_is_over_does_not_pile_up(make: Make, tmp_path: Path) -> None:
     count = "SELECT count(*) FROM once"
     rows = once._file.rows(count) if isinstance(once, SqliteOnce) else once._database.rows(count)
     assert rows == [(1,)]
+
+
+def test_a_sqlite_file_is_synced_for_what_has_a_value_and_not_for_who_asks(tmp_path: Path) -> None:
+    once = SqliteOnce(tmp_path / "once.db", ENVELOPE)
+    written = list[tuple[str, str]]()
+
+    def note(name: str, statement: str) -> None:
+        written.append((name, statement.split()[0]))
+
+    for name, file in (("synced", once._file), ("unsynced", once._unsynced)):
+        (level,) = file._writer.execute("PRAGMA synchronous").fetchone()
+        assert (name, level) in (("synced", 2), ("unsynced", 1)), "2 is FULL, 1 NORMAL"
+        file._writer.set_trace_callback(partial(note, name))
+    once.put(STATE, "s1", "v", 2_000)
+    once.take(STATE, "s1", 1_000)
+    once.first("signature", "x", 2_000, 1_000)
+    assert [(name, verb) for name, verb in written if verb in ("INSERT", "COMMIT")] == [
+        ("synced", "INSERT"),
+        ("synced", "COMMIT"),
+        ("synced", "COMMIT"),
+        ("unsynced", "INSERT"),
+        ("unsynced", "COMMIT"),
+    ]
+
+
+def test_a_postgres_server_is_not_waited_for_by_who_asks_and_by_all_others_as_before(tmp_path: Path) -> None:
+    there, shown = database(tmp_path), "SHOW synchronous_commit"
+    with there.connection() as connection:
+        before = connection.execute(shown).fetchone()
+    with there.transaction() as connection:
+        connection.execute(FIRST, (b"name", 2_000, 1_000))
+        during = connection.execute(shown).fetchone()
+    with there.connection() as connection:
+        assert (before != ("off",), during, connection.execute(shown).fetchone()) == (True, ("off",), before)

@@ -25,12 +25,14 @@ from services.sandbox.wire import Answer, Request
 from services.sandbox.world import Fault
 from services.story import ANA
 from tests.end_to_end.two_sides import Sides
+from tests.examples import contact
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 PROVIDERS = ("google", "office365")
 WRITERS: dict[str, type] = {"google": GoogleWriter, "office365": Office365Writer, "hubspot": HubSpotWriter}
 MINUTE = 60_000
+LATE = "late@client.example"
 WAITS = "waits to be written"
 
 
@@ -131,6 +133,32 @@ def test_whoever_dies_at_the_worst_moment_is_repeated_and_nothing_doubles(
     sides.begin_anew(max(deliver.LEASE_MS, ingest.LEASE_MS) + 1)
     sides.live.settle(listened=False)
     assert_in_step(sides, "Kick-off", "Review")
+
+
+# --- who is told late ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_contact_whose_address_is_told_while_the_event_is_written_is_invited_to_it(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = sides.town.world.faults.add("lose_push", simulator="hubspot", times=None)
+    late = sides.town.hubspot.contact(LATE, "Di")
+    sides.town.world.outbox.flush()
+    sides.town.world.faults.rules.remove(lost)
+    writer, written = WRITERS[sides.provider], list[str]()
+    whole = writer.write  # type: ignore[attr-defined]  # whichever of them
+
+    def write(*args: Any) -> Any:
+        answer = whole(*args)
+        if not written:
+            sides.live.publish(contact(late, LATE))
+        written.append(args[1].action)
+        return answer
+
+    monkeypatch.setattr(writer, "write", write)
+    sides.schedule("Kick-off", 3, late)
+    for _ in range(3):
+        sides.live.settle()
+    assert written[:2] == ["create", "create"]
+    assert [mail.title for mail in sides.town.world.invitations(LATE)] == ["Kick-off"]
 
 
 # --- what is lost, and what comes twice --------------------------------------------------------------------------------------------

@@ -73,9 +73,9 @@ class Sides:
         start, end = (edge.isoformat().replace("+00:00", "") for edge in self._span(day))
         return (f"{start}Z", f"{end}Z") if self.provider == "google" else (start, end)
 
-    def schedule(self, title: str, day: int) -> str:
-        """In the CRM, from Bo's record; its id."""
-        return self.town.hubspot.schedule(ANA, title, *self._span(day), contacts=[self._story.bo])
+    def schedule(self, title: str, day: int, contact: str = "") -> str:
+        """In the CRM, from Bo's record or another contact's; its id."""
+        return self.town.hubspot.schedule(ANA, title, *self._span(day), contacts=[contact or self._story.bo])
 
     def reschedule(self, row: str, day: int) -> None:
         """In the CRM."""

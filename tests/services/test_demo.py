@@ -241,7 +241,7 @@ def test_where_nobody_watches_it_asks_the_api_once_and_ends(tmp_path: Path, monk
     text = "\n".join(lines)
     answered = re.search(r"The API answered with (\d+) entries", text)
     assert answered is not None
-    assert int(answered[1]) > 30
+    assert int(answered[1]) > 20  # their number depends on the weekday
     assert len(re.findall(r'curl -sH "Authorization: Bearer \$TOKEN" "http://127\.0\.0\.1:\d+/v1/\S+"', text)) == 2
 
 

@@ -8,13 +8,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from adapters.memory.channels import MemoryChannels
 from adapters.memory.cursors import MemoryCursors
 from adapters.memory.inbox import MemoryInbox
+from domain import source_events
 from domain.errors import Deauthorised, Refused, Stop, TryAgain
 from domain.outside import Channel, Cursor, Link, Notice, Pulled
 from domain.ports import Appended
+from domain.source_events import SourceEvent
+from services import ingest
 from services.ingest import LEASE_MS, Ingest, Ingesting, Pace
 from services.publish import Publisher
 from tests.engine import Engine
@@ -100,6 +104,18 @@ def test_what_was_read_is_in_the_log_and_the_cursor_has_moved() -> None:
     assert world.logged() == [G1["id"], G2["id"]]
     assert (cursor.due_at, cursor.read_at, cursor.failures, cursor.reason) == (BEGIN + 60_000, BEGIN, 0, None)
     assert world.value() == "t1"
+
+
+def test_what_a_feed_has_had_examined_is_not_examined_again() -> None:
+    read = [source_events.read(msgspec.json.encode(event)) for event in (G1, meeting("g2", account="70000"))]
+    # What is told beside it would be refused: it is not what counts.
+    told = Pulled([{}, {}], [], examined=[one for one in read if isinstance(one, SourceEvent)])
+    world = World(events=Script([told, done("t1")])).want()
+    with capture_logs() as logs:
+        world.turn()
+    assert (world.logged(), world.value()) == ([G1["id"]], "t1")
+    (said,) = [line for line in logs if line["event"] == "read"]
+    assert (said["accepted"], said["duplicate"], said["refused"]) == (1, 0, 1)
 
 
 def test_a_read_that_breaks_off_moves_nothing_and_the_next_says_the_same_again() -> None:
@@ -332,6 +348,24 @@ def test_a_change_waits_for_no_more_than_that(ago: int, more: list[list[Pulled |
     assert events.values == [None, "t1"]
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["a first read", "a later one"])
+def test_a_read_looks_at_no_other_users_cursors(monkeypatch: pytest.MonkeyPatch, first: bool) -> None:
+    if first:
+        world = World(events=Script([page(G1), done("t1")]), contacts=Script()).want().want(CRM, "contacts")
+    else:
+        world, *_ = known(20_000)
+    looked = list[Link]()
+    of = world.cursors.of
+
+    def looking(link: Link) -> list[Cursor]:
+        looked.append(link)
+        return of(link)
+
+    monkeypatch.setattr(world.cursors, "of", looking)
+    monkeypatch.setattr(world.cursors, "all", lambda account=None: pytest.fail("all of an account's were read"))
+    assert (read(world, "events"), looked) == (True, [CRM])
+
+
 def test_a_change_waits_for_a_while_at_most() -> None:
     world, events, contacts = known(20_000)
     began = world.at
@@ -421,6 +455,40 @@ def test_the_role_reads_all_that_is_due_and_then_is_idle() -> None:
         "owners": [None],
     }
     assert (sorted(heard.heard), world.inbox.waiting()) == ([["1", "2"], ["3"]], 0)
+
+
+def test_notices_stay_with_who_reads_them_however_long_it_takes() -> None:
+    release, hanging = threading.Event(), threading.Event()
+
+    class Slow(Heard):
+        def read(self, link: Link, bodies: Sequence[bytes], now: int) -> Pulled:
+            hanging.set()
+            assert release.wait(30)
+            return super().read(link, bodies, now)
+
+    world = World()
+    heard = world.readers["hubspot"] = Slow()
+    world.inbox.put([notice("1")], BEGIN)
+    working = Ingesting(world.ingest, threads=2)
+    working.step()
+    assert hanging.wait(30)
+    for _ in range(6):
+        world.at += ingest.NOTICE_LEASE_MS // 2
+        working.step()
+        assert world.inbox.claim(world.at, 1, 100) == []
+    release.set()
+    until_idle(working, world)
+    assert (heard.heard, world.inbox.waiting()) == ([["1"]], 0)
+
+
+def test_what_a_dead_process_had_heard_is_read_by_the_next_within_a_minute() -> None:
+    world = World()
+    heard = world.readers["hubspot"] = Heard()
+    world.inbox.put([notice("1")], BEGIN)
+    assert world.inbox.claim(BEGIN, ingest.NOTICE_LEASE_MS, 100) == [notice("1")]
+    world.at += 60_000
+    until_idle(Ingesting(world.ingest, threads=2), world)
+    assert (heard.heard, world.inbox.waiting()) == ([["1"]], 0)
 
 
 def test_a_link_that_hangs_delays_no_other() -> None:

@@ -152,6 +152,26 @@ def test_an_event_of_another_account_is_refused_and_the_rest_is_not() -> None:
     assert [e.pointer for e in receipts[1].errors] == ["/account"]
 
 
+def as_read(*events: Event) -> list[SourceEvent]:
+    found = [read(json.dumps(event).encode()) for event in events]
+    assert all(isinstance(one, SourceEvent) for one in found)
+    return [one for one in found if isinstance(one, SourceEvent)]
+
+
+def test_what_was_read_already_is_kept_as_if_its_bytes_had_come() -> None:
+    events = [meeting("g1"), meeting("g2", privacy="private"), contact("151", BO, name="Bo Berg") | {"time": None}, meeting("g1")]
+    one, other = Door(), Door()
+    other.publisher = Publisher(other.log, SealingVault(one.keys), lambda: NOW)
+    assert other.publisher.accept_read(as_read(*events), ACCOUNT) == one.accept(*events)
+    assert (other.kept(), len(other.kept())) == (one.kept(), 3)
+
+
+def test_what_was_read_of_another_account_is_refused_and_the_rest_is_not() -> None:
+    receipts = Door().publisher.accept_read(as_read(contact("1", "a@x.example", account="70000"), contact("2", "b@x.example")), ACCOUNT)
+    assert said(receipts) == [("rejected", None), ("accepted", 1)]
+    assert [e.pointer for e in receipts[0].errors] == ["/account"]
+
+
 def test_two_accounts_may_use_one_id() -> None:
     mine, theirs = contact("1", "a@x.example"), contact("1", "a@x.example", account="70000")
     assert said(Door().accept(mine, theirs | {"source": mine["source"]})) == [("accepted", 1), ("accepted", 2)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from domain.events import Ask, MeetingEvent
 from services.explain import Explainer
@@ -185,6 +187,17 @@ def test_a_contact_who_is_told_after_his_meeting_is_invited_then() -> None:
     assert (second.action, addresses(engine, second), second.invite) == ("create", [ANA, "late@client.example"], True)
 
 
+def test_a_creation_says_what_an_earlier_one_said_that_may_have_been_carried_out() -> None:
+    engine = staged(row(guests=(), contacts=("153",)))
+    (first,) = asked(engine)
+    (one,) = engine.store.deliveries.claim(engine.at, 1000, 1)
+    engine.store.deliveries.keep(replace(one, state="done"))  # and the answer is not decided yet
+    engine.tell(contact("153", "late@client.example", 1))
+    delivery = engine.store.deliveries.get(asked(engine)[-1].id)
+    assert delivery is not None
+    assert (delivery.request.action, delivery.request.former) == ("create", first.content)
+
+
 def test_a_contact_who_is_told_after_the_event_was_written_is_invited_to_it_once() -> None:
     engine = staged(row(guests=(), contacts=("153",)))
     engine.tell(confirmed(engine, asked(engine)[0]))
@@ -193,6 +206,13 @@ def test_a_contact_who_is_told_after_the_event_was_written_is_invited_to_it_once
     second = asked(engine)[-1]
     assert len(asked(engine)) == 2
     assert (second.changed, second.invite, addresses(engine, second)) == (("guests",), True, [ANA, "late@client.example"])
+
+
+def test_our_own_event_counts_though_it_is_told_in_whole_seconds_and_the_consent_is_not() -> None:
+    engine = staged(row(guests=(), contacts=("153",)))
+    engine.tell(confirmed(engine, asked(engine)[0], created=z(hour(-23) - timedelta(milliseconds=900))))
+    engine.tell(contact("153", "late@client.example", 1))
+    assert said(engine)[1:] == [("google", "update", "Kick-off", ("guests",), True)]
 
 
 def test_a_guest_whom_the_organiser_took_away_is_not_invited_again() -> None:
