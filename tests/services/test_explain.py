@@ -42,6 +42,13 @@ def text(explained: Explained) -> str:
     return msgspec.json.encode(explained).decode()
 
 
+def test_a_contact_kept_out_whom_only_the_crm_associates_is_told_why() -> None:
+    never = configured(-1, never_log={"addresses": [CY], "domains": []})
+    explained = asking(never, row(guests=(), contacts=("151", "152"))).explain("152")
+    assert ("never-log", "ignored") in rules(explained)
+    assert "No meeting with this contact" not in explained.sentence
+
+
 # --- the sentences -----------------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,8 @@ from tests.examples import (
     CY,
     Event,
     connected,
+    contact,
+    contact_said,
     deleted,
     ended,
     hour,
@@ -215,6 +217,28 @@ def test_of_several_rows_of_a_uid_each_is_the_occurrence_with_its_start() -> Non
     engine = same_in_any_order(series(), *rows)
     assert [e["start"][:10] for e in engine.timeline()] == ["2026-04-07", "2026-04-14", "2026-04-21", "2026-04-28"]
     assert [e["start"][:10] for e in engine.timeline("152")] == ["2026-04-14"]
+
+
+OLDER = {
+    "an older revision of the series": [series(revision=1, title="Weekly?")],
+    "an older revision of a row": [of_series("902", "2026-04-14", ("151", "152"), revision=1, location="Room 1")],
+    "an older revision of a guest's copy": [
+        connected("502"),
+        series("b1", 4, user="502", owner=ANA, guests=(BO, BEN), provenance={"icalUid": "s1@google.example"}),
+        series("b1", 1, user="502", owner=ANA, guests=(BO, BEN), provenance={"icalUid": "s1@google.example"}),
+    ],
+    "the erasure of another guest": [contact("153", "eve@client.example", 3), contact_said("153", "contact.erased", 5)],
+}
+
+
+@pytest.mark.parametrize("older", OLDER.values(), ids=OLDER)
+def test_what_one_of_several_rows_is_associated_with_is_not_given_to_the_whole_later(older: list[Event]) -> None:
+    rows = [of_series("901", "2026-04-07", revision=2), of_series("902", "2026-04-14", ("151", "152"), revision=2)]
+    engine = staged(series(revision=2, guests=(BO, "eve@client.example")), *rows)
+    assert [e["start"][:10] for e in engine.timeline("152")] == ["2026-04-14"]
+    engine.tell_one_by_one(*older)
+    assert [e["start"][:10] for e in engine.timeline("152")] == ["2026-04-14"]
+    assert len(engine.timeline()) == 4
 
 
 def test_several_rows_without_their_series_are_its_occurrences_all_the_same() -> None:
