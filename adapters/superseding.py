@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from domain.asking import CRM
 from domain.events import Content
-from domain.outside import Request
+from domain.outside import Recall, Request
 
 
 class Kept(NamedTuple):
@@ -37,6 +38,13 @@ def kept(new: Request, waiting: Sequence[Request], begun: Sequence[Request] = ()
     if request.action == "create":
         request = replace(request, former=_former(new, begun, gone))
     return Kept(request, tuple(old.id for old in gone))
+
+
+def is_recalled(request: Request, begun: bool, by: Recall) -> bool:
+    """Does this take back a request that waits or failed? `begun`: somebody has, or had, called a provider for it."""
+    if (request.link.account, request.meeting.hex) != (by.account, by.meeting):
+        return False
+    return not by.creations or (request.action == "create" and request.link.provider != CRM and not begun)
 
 
 def emptied(request: Request) -> Request:

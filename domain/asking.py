@@ -70,6 +70,20 @@ def remembered(asked: tuple[Ask, ...], new: tuple[Ask, ...]) -> tuple[Ask, ...]:
     return (*asked, *new)[-KEPT:] if new else asked
 
 
+def recalled(asked: tuple[Ask, ...], ids: Collection[str]) -> tuple[Ask, ...]:
+    """What was asked, when some of it is recalled."""
+    return tuple(replace(a, recalled=True) if a.id in ids else a for a in asked) if ids else asked
+
+
+def unmade(asked: Sequence[Ask], copies: Collection[Sighting]) -> tuple[str, ...]:
+    """The ids of the creations in a calendar that nothing calls for any more: the CRM has called off, or deleted, all of what asked for
+    them, and no calendar is known to have any. Nobody is invited to what is off by then (rule crm-schedules)."""
+    made = [a.id for a in asked if a.action == "create" and a.provider != CRM and not a.recalled]
+    if not made or any(s.side == "calendar" or not (is_deleted(s) or is_off(last(s))) for s in copies):
+        return ()
+    return tuple(made)
+
+
 def answered(known: Known, delivery: str, id_: str, revision: Revision, created: int, uid: str | None) -> Sighting | None:
     """The copy that a provider says it has written, saying what was asked; None if nobody remembers that. `revision` has the
     provider's times and no content; `created` (ms) and `uid` are those of a new copy."""
@@ -247,6 +261,7 @@ def _was_asked(ask: Ask, asked: tuple[Ask, ...]) -> bool:
     last_one = next((a for a in reversed(asked) if (a.provider, a.user) == (ask.provider, ask.user)), None)
     return (
         last_one is not None
+        and not last_one.recalled
         and (last_one.action, last_one.copy, last_one.revision, last_one.cancelled) == (ask.action, ask.copy, ask.revision, ask.cancelled)
         and same_content(last_one.content, ask.content)
     )

@@ -171,7 +171,7 @@ class Ask(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     """An outside write that a meeting's rules ask for: `content` is what the copy of `provider` (of `user`'s calendar, or the CRM)
     shall say, `changed` which fields of it that it says otherwise now. `copy`, `revision` and `uid` are the provider's words for what
     is updated; `invite` that the provider shall write to the guests; `cancelled` that it is shown as cancelled. `id` is the
-    delivery's, 32 hexadecimal digits."""
+    delivery's, 32 hexadecimal digits. `recalled`: what was not carried out of it by then is not to be any more."""
 
     id: str
     provider: str
@@ -184,6 +184,7 @@ class Ask(Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
     uid: str | None = None
     invite: bool = False
     cancelled: bool = False
+    recalled: bool = False
 
 
 class Event(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
@@ -201,7 +202,8 @@ class MeetingEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=Tru
     """Something about a meeting. `sighting` holds the one new revision it learned; `view` how its timelines show it now, or
     UNSET where that did not change; `absorbed` the copies of the meetings `absorbs` (32 hexadecimal digits each) found to be
     this one; `purge` that what was once shown of it, also under the ids in `purges`, must leave the read models for good
-    (rule private), and what `view` shows is all there is; `asks` the outside writes it asks for."""
+    (rule private), and what `view` shows is all there is; `asks` the outside writes it asks for; `recalls` the ids of those that
+    it asked for before and that are not to be carried out any more."""
 
     sighting: Sighting | None = None
     view: View | UnsetType | None = UNSET
@@ -211,6 +213,7 @@ class MeetingEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=Tru
     purge: bool = False
     purges: tuple[str, ...] = ()
     asks: tuple[Ask, ...] = ()
+    recalls: tuple[str, ...] = ()
 
 
 class MeetingScheduled(MeetingEvent, frozen=True, gc=False, omit_defaults=True, kw_only=True):

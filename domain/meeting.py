@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from domain.asking import Known, asks, remembered
+from domain.asking import Known, asks, recalled, remembered, unmade
 from domain.copies import is_private, removes_nothing
 from domain.decisions import Decision, Outcome, Rule
 from domain.events import (
@@ -92,7 +92,7 @@ def evolve(state: Meeting, event: Event) -> Meeting:
         state.version + 1,
         (*state.others, *event.absorbs) if event.absorbs else state.others,
         view is not None or (state.versions and not event.purge),
-        remembered(state.asked, event.asks),
+        recalled(remembered(state.asked, event.asks), event.recalls),
     )
 
 
@@ -124,7 +124,9 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
     versions = before.versions or taken.versions
     content_free = _without_content(seen) if out is not None and not _may_count(copy, copies, around) else seen
     kind = _kind(before.view, view, changed)
-    asked = (*taken.asked, *asks(Known(before.id, copies.values(), view, (*before.asked, *taken.asked)), around))
+    before_asked = (*before.asked, *taken.asked)
+    recalls = tuple(a.id for a in before_asked if not a.recalled) if private else unmade(before_asked, copies.values())
+    asked = (*taken.asked, *asks(Known(before.id, copies.values(), view, recalled(before_asked, recalls)), around))
     event = kind(
         account=meeting.account,
         at=cause.at,
@@ -138,6 +140,7 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
         purge=private and versions,
         purges=(*before.others, *taken.absorbs) if private and versions else (),
         asks=asked,
+        recalls=recalls,
     )
     decisions = _decide(before, known, copy, news, settled, changed, bool(absorbed))
     if content_free is seen and not absorbed:  # what `evolve` would come to, without joining the revisions a second time
@@ -153,7 +156,7 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
                 before.version + 1,
                 before.others,
                 view is not None or (versions and not private),
-                remembered(before.asked, asked),
+                recalled(remembered(before.asked, asked), recalls),
             ),
         )
     return Learned(event, decisions, evolve(before, event))

@@ -325,10 +325,21 @@ class Request(Struct, frozen=True, kw_only=True, omit_defaults=True):
     former: Content | None = None
 
 
+class Recall(NamedTuple):
+    """What was asked for of a meeting (32 hexadecimal digits) is not to be carried out any more: whatever waits or failed, and with
+    `creations` only the copies in calendars that nobody has begun to make. `reason` says why, for a person."""
+
+    account: str
+    meeting: str
+    reason: str
+    creations: bool = False
+
+
 class Delivery(Struct, frozen=True, kw_only=True):
     """A request on its way. `state` is waiting, done, failed (for good; a person may retry it) or superseded (a later request of the
-    same meeting and link says all of it). `tries` how often it was called, `due_at` when it is next, `reason` why not yet. What the
-    request of a done or superseded one said (words, people, records) is forgotten; what was written where, and for when, stays."""
+    same meeting and link says all of it, or it was recalled or dropped). `tries` how often it was called, `due_at` when it is next,
+    `reason` why not yet. What the request of a done or superseded one said (words, people, records) is forgotten; what was written
+    where, and for when, stays."""
 
     request: Request
     state: Literal["waiting", "done", "failed", "superseded"] = "waiting"
@@ -342,11 +353,12 @@ class Delivery(Struct, frozen=True, kw_only=True):
 class Deliveries(Protocol):
     """Requests that were recorded with the events they follow from, and what became of them."""
 
-    def put(self, requests: Sequence[Request]) -> None:
-        """Keep these; one that is there stays as it is. A waiting one of the same meeting and link that nobody has begun is
-        superseded if the new one says all it said (a create stays a create, with the newer content). A create that is put behind
-        one that somebody has begun has that one's content as its `former`; behind one that nobody had begun, what that one had;
-        behind none that waits, what it brings."""
+    def put(self, requests: Sequence[Request | Recall]) -> None:
+        """In their order, keep requests and carry out recalls. A request that is there stays as it is. A waiting one of the
+        same meeting and link that nobody has begun is superseded if the new one says all it said (a create stays a create, with the
+        newer content). A create that is put behind one that somebody has begun has that one's content as its `former`; behind one
+        that nobody had begun, what that one had; behind none that waits, what it brings. What is recalled is superseded, also while
+        somebody has it: what he keeps then changes nothing, unless it is done."""
 
     def claim(self, now: int, lease_ms: int, limit: int) -> list[Delivery]:
         """At most one of each link, its oldest waiting one, if that is due and nobody has any of that link; the longest due first."""

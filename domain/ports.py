@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from domain.events import Event
-from domain.outside import Request
+from domain.outside import Recall, Request
 from domain.people import Person
 
 
@@ -200,7 +200,7 @@ class Store(Protocol):
         index: Sequence[IndexChange],
         places: Sequence[Place],
         snapshots: Sequence[Snapshot] = (),
-        requests: Sequence[Request] = (),
+        requests: Sequence[Request | Recall] = (),
     ) -> None:
         """One transaction. Raises `errors.Conflict`, with nothing written, if a version is taken or a place is not ahead. A
         stream's snapshot replaces its former one; requests are kept as by `outside.Deliveries.put`."""

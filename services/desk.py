@@ -30,7 +30,7 @@ from domain.events import Ask, Content, Event, MeetingEvent
 from domain.matching import Judged, judge
 from domain.meeting import Meeting
 from domain.naming import account_stream, connection_stream, contact_stream
-from domain.outside import Link, Request
+from domain.outside import Link, Recall, Request
 from domain.people import Person
 from domain.ports import IndexChange, Place, Recorded, Snapshot, Store, Vault
 
@@ -173,7 +173,7 @@ class Desk:
         self.events: list[Recorded] = []
         self._changes: dict[tuple[str, str, str, str], IndexChange] = {}
         self._additions: list[IndexChange] = []
-        self._requests: list[Request] = []
+        self._requests: list[Request | Recall] = []
         self._judged: dict[tuple[str, str], Judged] = {}
         self.account_id = ""
         self.account = Account()
@@ -324,8 +324,8 @@ class Desk:
     def record_meeting(self, event: Event, after: Meeting) -> None:
         """An event of a meeting, which is `after` now, and the outside writes it asks for."""
         self.events.append(self._meetings.set(after.id.hex, after, event))
-        if isinstance(event, MeetingEvent) and event.asks:
-            self._requests += [_request(event, after, ask) for ask in event.asks]
+        if isinstance(event, MeetingEvent) and (event.asks or event.recalls):
+            self._requests += [*_recalls(event, after), *(_request(event, after, ask) for ask in event.asks if not ask.recalled)]
 
     def record_decided(self, stream: UUID, event: Event) -> None:
         """The decisions about a source event."""
@@ -426,6 +426,18 @@ def _request(event: MeetingEvent, after: Meeting, ask: Ask) -> Request:
         requested_at=event.recorded_at,
         former=_former(ask, after.asked),
     )
+
+
+_PRIVATE = "the meeting turned private before it was written"
+_OFF = "the meeting was deleted or called off in the CRM before it was written"
+
+
+def _recalls(event: MeetingEvent, after: Meeting) -> list[Recall]:
+    """What an event takes back, under every id that the meeting has had."""
+    if not event.recalls:
+        return []
+    of = (after.id.hex, *after.others)
+    return [Recall(event.account, meeting, _PRIVATE if event.purge else _OFF, creations=not event.purge) for meeting in of]
 
 
 def _former(ask: Ask, asked: Sequence[Ask]) -> Content | None:

@@ -7,7 +7,7 @@ from heapq import merge
 from itertools import islice
 
 from domain.errors import TryAgain
-from domain.outside import Deliveries, Delivery, Link, Request
+from domain.outside import Deliveries, Delivery, Link, Recall, Request
 
 
 class RoutedDeliveries:
@@ -17,10 +17,10 @@ class RoutedDeliveries:
         self._each, self._store_of = each, store_of
         self._first = 0
 
-    def put(self, requests: Sequence[Request]) -> None:
+    def put(self, requests: Sequence[Request | Recall]) -> None:
         """See the port."""
         for number, store in enumerate(self._each):
-            mine = [request for request in requests if self._store_of(request.link.account) == number]
+            mine = [request for request in requests if self._store_of(_account_of(request)) == number]
             if mine:
                 store.put(mine)
 
@@ -75,3 +75,7 @@ class RoutedDeliveries:
         for store in self._each:
             if hasattr(store, "close"):
                 store.close()
+
+
+def _account_of(one: Request | Recall) -> str:
+    return one.account if isinstance(one, Recall) else one.link.account

@@ -18,7 +18,7 @@ _FIELDS = {"conference": "conference link", "associations": "contacts"}
 
 
 class Answer(Struct, frozen=True):
-    """What a provider said to a write: `confirmed` or `failed`, when, and why."""
+    """What became of a write: `confirmed` or `failed`, as its provider said, or `recalled` by the meeting; when, and why."""
 
     kind: str
     at: str
@@ -26,7 +26,7 @@ class Answer(Struct, frozen=True):
 
 
 class Write(Struct, frozen=True):
-    """An outside write: `state` is asked, written or failed; `at` when it came to that."""
+    """An outside write: `state` is asked, written, failed or recalled; `at` when it came to that."""
 
     delivery: str
     provider: str
@@ -44,11 +44,17 @@ def writes_of(store: Store, meeting: UUID, answers: Mapping[str, Answer]) -> tup
         meeting = UUID(events[-1].into)
         events = store.load([meeting]).get(meeting, [])
     asked = {ask.id: (ask, e.recorded_at) for e in events if isinstance(e, MeetingEvent) for ask in e.asks}
-    return tuple(_write(ask, stamp(at), answers.get(ask.id)) for ask, at in asked.values())
+    recalled = {id: _recalled(e) for e in events if isinstance(e, MeetingEvent) for id in e.recalls}
+    return tuple(_write(ask, stamp(at), answers.get(ask.id) or recalled.get(ask.id)) for ask, at in asked.values())
+
+
+def _recalled(event: MeetingEvent) -> Answer:
+    why = "the meeting turned private" if event.purge else "the CRM called it off before it was made"
+    return Answer("recalled", stamp(event.recorded_at), why)
 
 
 def _write(ask: Ask, asked_at: str, answer: Answer | None) -> Write:
-    state = "asked" if answer is None else {"confirmed": "written", "failed": "failed"}[answer.kind]
+    state = "asked" if answer is None else {"confirmed": "written"}.get(answer.kind, answer.kind)
     at = asked_at if answer is None else answer.at
     return Write(ask.id, ask.provider, ask.user, ask.action, state, at, _sentence(ask, state, at, answer))
 
@@ -64,4 +70,6 @@ def _sentence(ask: Ask, state: str, at: str, answer: Answer | None) -> str:
         return f"{what} was asked for at {at} and is not confirmed yet."
     if state == "written":
         return f"{what} was written at {at}."
+    if state == "recalled":
+        return f"{what} was not to be written any more from {at} on: {answer.reason if answer else None}."
     return f"{what} could not be written ({answer.reason if answer else None})."

@@ -57,6 +57,10 @@ ROUND_SECONDS = 0.02
 COMMIT_SECONDS = 2.0
 """How often a group's positions are shown to the tools."""
 
+MOST_PATIENCE = 8
+"""A group that could not be joined is waited for twice as long each time, up to so many times as long as at first: where brokers are
+slow, who gives up leaves a member behind that the next one has to wait for."""
+
 SESSION_MS, HEARTBEAT_MS = 10_000, 1_000
 """A member that is silent for so long loses its partitions: Kafka's own 45 s would be how long a killed process holds them up. Of a change
 of members the others hear with their next heartbeat."""
@@ -118,6 +122,7 @@ class Reader:
         self._moved: deque[int] = deque()  # filled by kafka-python's thread, hence nothing that needs the lock
         self._silent: dict[int, float] = {}
         self._unjoined: float | None = None
+        self._patience = 1
         self._shown: dict[int, int] = {}
         self._show_at = 0.0
         self.stalls = 0
@@ -339,7 +344,7 @@ class Reader:
     def _unjoined_since(self) -> float | None:
         """When this member was first seen to have no place in its group; None if it has one, or is in none."""
         if self._group is None or self._consumer.group_metadata().state is MemberState.STABLE:
-            self._unjoined = None
+            self._unjoined, self._patience = None, 1
         elif self._unjoined is None:
             self._unjoined = time.monotonic()
         return self._unjoined
@@ -393,7 +398,8 @@ class Reader:
     def _look_for_a_group_that_is_stuck(self) -> None:
         since = self._unjoined_since()
         # Joining waits for every member, and a dead one is waited for as long as its session.
-        if since is not None and time.monotonic() - since > STALLED_SECONDS + SESSION_MS / 1000:
+        if since is not None and time.monotonic() - since > (STALLED_SECONDS + SESSION_MS / 1000) * self._patience:
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
             self._stalled(group=self._group)
             raise TryAgain(f"group {self._group} of {self._topic} could not be joined")
 

@@ -8,9 +8,9 @@ from itertools import count
 
 from msgspec.structs import replace
 
-from adapters.superseding import DROPPED, OVER, emptied, kept
+from adapters.superseding import DROPPED, OVER, emptied, is_recalled, kept
 from domain.errors import Conflict
-from domain.outside import Delivery, Link, Request
+from domain.outside import Delivery, Link, Recall, Request
 
 
 class MemoryDeliveries:
@@ -23,11 +23,13 @@ class MemoryDeliveries:
         self._leases = count(1)
         self._lock = threading.Lock()
 
-    def put(self, requests: Sequence[Request]) -> None:
+    def put(self, requests: Sequence[Request | Recall]) -> None:
         """See the port."""
         with self._lock:
             for request in requests:
-                if request.id not in self._deliveries:
+                if isinstance(request, Recall):
+                    self._recall(request)
+                elif request.id not in self._deliveries:
                     self._put(request)
 
     def _put(self, new: Request) -> None:
@@ -38,6 +40,12 @@ class MemoryDeliveries:
             old = self._deliveries[id]
             self._deliveries[id] = replace(old, request=emptied(old.request), state="superseded", reason=f"{request.id} says all of it")
         self._deliveries[request.id] = Delivery(request=request, due_at=request.requested_at)
+
+    def _recall(self, by: Recall) -> None:
+        for one in list(self._deliveries.values()):
+            if one.state not in OVER and is_recalled(one.request, not _nobody_began(one), by):
+                over = replace(one, request=emptied(one.request), state="superseded", reason=by.reason)
+                self._deliveries[one.request.id] = over
 
     def claim(self, now: int, lease_ms: int, limit: int) -> list[Delivery]:
         """See the port."""
@@ -70,8 +78,9 @@ class MemoryDeliveries:
         """See the port."""
         with self._lock:
             there = self._held(delivery)
-            request = emptied(there.request) if delivery.state in OVER else there.request
-            self._deliveries[delivery.request.id] = replace(delivery, request=request, until=0, lease=0)
+            kept = there if there.state in OVER and delivery.state != "done" else delivery
+            request = emptied(there.request) if kept.state in OVER else there.request
+            self._deliveries[delivery.request.id] = replace(kept, request=request, until=0, lease=0)
 
     def wake(self, link: Link, now: int) -> int:
         """See the port."""

@@ -9,7 +9,7 @@ from adapters.memory.deliveries import MemoryDeliveries
 from adapters.recording import decode, encode
 from domain.errors import Conflict
 from domain.events import Event
-from domain.outside import Request
+from domain.outside import Recall, Request
 from domain.ports import NOWHERE, IndexChange, Place, Recorded, Snapshot
 
 
@@ -32,7 +32,7 @@ class MemoryStore:
         index: Sequence[IndexChange],
         places: Sequence[Place],
         snapshots: Sequence[Snapshot] = (),
-        requests: Sequence[Request] = (),
+        requests: Sequence[Request | Recall] = (),
     ) -> None:
         """See `ports.Store.commit`."""
         expected: dict[UUID, int] = {}

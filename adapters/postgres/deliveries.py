@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from msgspec.structs import replace
@@ -17,9 +18,9 @@ from msgspec.structs import replace
 from adapters.postgres.columns import digest, to_bytes, to_text
 from adapters.postgres.connect import Connection, Database
 from adapters.postgres.links import name_of
-from adapters.superseding import DROPPED, OVER, emptied, kept
+from adapters.superseding import DROPPED, OVER, emptied, is_recalled, kept
 from domain.errors import Conflict
-from domain.outside import Delivery, Link, Request
+from domain.outside import Delivery, Link, Recall, Request
 
 _COLUMNS = "request, state, tries, due_at, reason, until, lease"
 _KNOWN = "SELECT id FROM deliveries WHERE id = ANY(%b::bytea[])"
@@ -54,8 +55,11 @@ _WAKE = "UPDATE deliveries SET due_at = %s WHERE link = ANY(%b::bytea[]) AND sta
 _HOLD_LINK = "UPDATE delivery_links SET until = %s WHERE link = ANY(%b::bytea[])"
 _KEEP = (
     "UPDATE deliveries SET state = %s, tries = %s, due_at = %s, reason = %s, until = 0, lease = 0, request = COALESCE(%b, request)"
-    " WHERE id = %s AND lease = %s AND until > %s"
+    " WHERE id = %s AND lease = %s AND until > %s AND (state = 'waiting' OR %s = 'done')"
 )
+_KEEP_RECALLED = "UPDATE deliveries SET until = 0, lease = 0 WHERE id = %s AND lease = %s AND until > %s AND state = 'superseded'"
+_LINKS_OF = "SELECT DISTINCT link FROM deliveries WHERE meeting = ANY(%b::uuid[]) AND state IN ('waiting', 'failed')"
+_OF_MEETING = "SELECT request, tries <> 0 OR lease <> 0 FROM deliveries WHERE meeting = %s AND state IN ('waiting', 'failed') ORDER BY n"
 _PRUNE = (
     "DELETE FROM deliveries AS d WHERE state IN ('done', 'superseded') AND due_at < %s AND NOT EXISTS (SELECT FROM deliveries AS f"
     " WHERE f.state IN ('waiting', 'failed') AND f.meeting = d.meeting AND f.link = d.link)"
@@ -72,7 +76,7 @@ class PostgresDeliveries:
     def __init__(self, database: Database, now: Callable[[], int]) -> None:
         self._database, self._now = database, now
 
-    def put(self, requests: Sequence[Request]) -> None:
+    def put(self, requests: Sequence[Request | Recall]) -> None:
         """See the port."""
         with self._database.transaction() as connection:
             keep_requests(connection, requests)
@@ -104,8 +108,9 @@ class PostgresDeliveries:
         with self._database.transaction() as connection:
             connection.execute(_LOCK, (link,))
             left = msgspec.json.encode(emptied(d.request)) if d.state in OVER else None
-            row = (d.state, d.tries, d.due_at, reason, left, to_bytes(d.request.id), d.lease, self._now())
-            if not connection.execute(_KEEP, row).rowcount:
+            mine = (to_bytes(d.request.id), d.lease, self._now())
+            row = (d.state, d.tries, d.due_at, reason, left, *mine, d.state)
+            if not connection.execute(_KEEP, row).rowcount and not connection.execute(_KEEP_RECALLED, mine).rowcount:
                 raise _lost(d)
             connection.execute(_HOLD_LINK, (0, link))
             connection.execute(_REFRESH, (link,))
@@ -161,18 +166,30 @@ class PostgresDeliveries:
             return connection.execute(_PRUNE, (before,)).rowcount
 
 
-def keep_requests(connection: Connection, requests: Sequence[Request]) -> None:
+def keep_requests(connection: Connection, told: Sequence[Request | Recall]) -> None:
     """`outside.Deliveries.put`, within the connection's transaction."""
-    links = sorted({name_of(*one.link) for one in requests})
+    requests = [one for one in told if isinstance(one, Request)]
+    recalled = {UUID(one.meeting) for one in told if isinstance(one, Recall)}
+    theirs = [link for (link,) in connection.execute(_LINKS_OF, (list(recalled),))] if recalled else []
+    links = sorted({*theirs, *(name_of(*one.link) for one in requests)})
     connection.execute(_MAKE, (links,))
     connection.execute(_LOCK, (links,))
     # Asked after the links are locked: what was put by another in the meantime is seen.
     known = {to_text(id) for (id,) in connection.execute(_KNOWN, ([to_bytes(one.id) for one in requests],))}
-    for request in requests:
-        if request.id not in known:
-            _keep(connection, request)
-            known.add(request.id)
+    for one in told:
+        if isinstance(one, Recall):
+            _recall(connection, one)
+        elif one.id not in known:
+            _keep(connection, one)
+            known.add(one.id)
     connection.execute(_REFRESH, (links,))
+
+
+def _recall(connection: Connection, by: Recall) -> None:
+    rows = connection.execute(_OF_MEETING, (UUID(by.meeting),)).fetchall()
+    found = [(_request.decode(body), begun) for body, begun in rows]
+    for old in (one for one, begun in found if is_recalled(one, begun, by)):
+        connection.execute(_SUPERSEDE, (msgspec.json.encode(emptied(old)), to_bytes(by.reason), to_bytes(old.id)))
 
 
 def _keep(connection: Connection, new: Request) -> None:

@@ -33,7 +33,7 @@ from adapters.postgres.deliveries import keep_requests
 from adapters.recording import Deciding, decode, encode, tracking
 from domain.errors import Conflict
 from domain.events import Event
-from domain.outside import Request
+from domain.outside import Recall, Request
 from domain.ports import NOWHERE, IndexChange, Place, Recorded, Snapshot
 
 TABLES = ("identities", "people", "addresses", "likeness")
@@ -123,7 +123,7 @@ class FastRecorder(PostgresProcessRecorder):
         trackings: Sequence[Tracking],
         index: Sequence[IndexChange],
         snapshots: Sequence[Snapshot],
-        requests: Sequence[Request] = (),
+        requests: Sequence[Request | Recall] = (),
     ) -> None:
         """One transaction. Raises `Conflict`, `TryAgain` or `Stop`. Unlike the library it tries once: the caller knows what to do next."""
         steps = [*_event_steps(events), *_index_steps(index), *_snapshot_steps(snapshots)]
@@ -152,7 +152,7 @@ class PostgresStore:
         index: Sequence[IndexChange],
         places: Sequence[Place],
         snapshots: Sequence[Snapshot] = (),
-        requests: Sequence[Request] = (),
+        requests: Sequence[Request | Recall] = (),
     ) -> None:
         """See `ports.Store.commit`. After `TryAgain` it may have been committed; then the same call is a `Conflict`."""
         # Past the library's `EventStore.put`, which would make two objects a row, to its recorder's transaction.
@@ -203,7 +203,9 @@ class PostgresStore:
         return int(self._database.rows("SELECT coalesce(max(notification_id), 0) FROM stored_events")[0][0])
 
 
-def _write(connection: Connection, turn: int, trackings: Sequence[Tracking], steps: Sequence[_Step], requests: Sequence[Request]) -> None:
+def _write(
+    connection: Connection, turn: int, trackings: Sequence[Tracking], steps: Sequence[_Step], requests: Sequence[Request | Recall]
+) -> None:
     """One transaction: sent at once, looked at, committed."""
     with connection.pipeline() as pipeline, connection.transaction():
         connection.execute(_TURN, (turn,), prepare=True)

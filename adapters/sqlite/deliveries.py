@@ -15,9 +15,9 @@ import msgspec
 from msgspec.structs import replace
 
 from adapters.sqlite.connect import Connections
-from adapters.superseding import DROPPED, OVER, emptied, kept
+from adapters.superseding import DROPPED, OVER, emptied, is_recalled, kept
 from domain.errors import Conflict
-from domain.outside import Delivery, Link, Request
+from domain.outside import Delivery, Link, Recall, Request
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS deliveries (n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, account TEXT NOT NULL, provider TEXT NOT NULL,"
@@ -53,7 +53,12 @@ _WAKE = f"UPDATE deliveries SET due_at = ? WHERE {_WAITING} AND due_at > ?"  # n
 _HOLD_LINK = f"UPDATE delivery_links SET until = ? WHERE {_LINK}"  # noqa: S608 - as above
 _KEEP = (
     "UPDATE deliveries SET state = ?, tries = ?, due_at = ?, reason = ?, until = 0, lease = 0, request = COALESCE(?, request)"
-    " WHERE id = ? AND lease = ? AND until > ?"
+    " WHERE id = ? AND lease = ? AND until > ? AND (state = 'waiting' OR ? = 'done')"
+)
+_KEEP_RECALLED = "UPDATE deliveries SET until = 0, lease = 0 WHERE id = ? AND lease = ? AND until > ? AND state = 'superseded'"
+_OF_MEETING = (
+    "SELECT request, tries OR lease FROM deliveries INDEXED BY deliveries_open"
+    " WHERE meeting = ? AND state IN ('waiting', 'failed') ORDER BY n"
 )
 _PRUNE = (
     "DELETE FROM deliveries WHERE state IN ('done', 'superseded') AND due_at < ? AND NOT EXISTS (SELECT 1 FROM deliveries AS f"
@@ -86,7 +91,7 @@ class SqliteDeliveries:
         """Close every connection."""
         self._file.close()
 
-    def put(self, requests: Sequence[Request]) -> None:
+    def put(self, requests: Sequence[Request | Recall]) -> None:
         """See the port."""
         with self._file.writing() as writer:
             keep_requests(writer.cursor(), requests)
@@ -118,8 +123,9 @@ class SqliteDeliveries:
         d = delivery
         with self._file.writing() as writer:
             left = msgspec.json.encode(emptied(d.request)) if d.state in OVER else None
-            row = (d.state, d.tries, d.due_at, d.reason, left, d.request.id, d.lease, self._now())
-            if not writer.execute(_KEEP, row).rowcount:
+            mine = (d.request.id, d.lease, self._now())
+            row = (d.state, d.tries, d.due_at, d.reason, left, *mine, d.state)
+            if not writer.execute(_KEEP, row).rowcount and not writer.execute(_KEEP_RECALLED, mine).rowcount:
                 raise _lost(d)
             writer.execute(_HOLD_LINK, (0, *d.request.link))
             writer.execute(_REFRESH, d.request.link)
@@ -169,10 +175,13 @@ class SqliteDeliveries:
             return writer.execute(_PRUNE, (before,)).rowcount
 
 
-def keep_requests(cursor: Cursor, requests: Iterable[Request]) -> None:
+def keep_requests(cursor: Cursor, requests: Iterable[Request | Recall]) -> None:
     """`outside.Deliveries.put`, within the cursor's transaction."""
     links: dict[Link, None] = {}
     for request in requests:
+        if isinstance(request, Recall):
+            links.update(dict.fromkeys(_recall(cursor, request)))
+            continue
         cursor.execute("SELECT 1 FROM deliveries WHERE id = ?", (request.id,))
         if not cursor.fetchall():
             _keep(cursor, request)
@@ -180,6 +189,18 @@ def keep_requests(cursor: Cursor, requests: Iterable[Request]) -> None:
     for link in links:
         cursor.execute("INSERT OR IGNORE INTO delivery_links (account, provider, user) VALUES (?, ?, ?)", link)
         cursor.execute(_REFRESH, link)
+
+
+def _recall(cursor: Cursor, by: Recall) -> list[Link]:
+    """The links of what was recalled."""
+    cursor.execute(_OF_MEETING, (by.meeting,))
+    found = [(_request.decode(body), bool(begun)) for body, begun in cursor.fetchall()]
+    gone = [one for one, begun in found if is_recalled(one, begun, by)]
+    if gone:
+        cursor.execute(_OVERWRITING)  # whosever connection it is
+    for old in gone:
+        cursor.execute(_SUPERSEDE, (msgspec.json.encode(emptied(old)), by.reason, old.id))
+    return [old.link for old in gone]
 
 
 def _keep(cursor: Cursor, new: Request) -> None:

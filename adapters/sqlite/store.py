@@ -25,7 +25,7 @@ from adapters.recording import Deciding, decode, encode, tracking
 from adapters.sqlite.deliveries import SCHEMA, keep_requests
 from domain.errors import Conflict, TryAgain
 from domain.events import Event
-from domain.outside import Request
+from domain.outside import Recall, Request
 from domain.ports import NOWHERE, IndexChange, Place, Recorded, Snapshot
 
 TABLES = ("identities", "people", "addresses", "likeness")
@@ -145,7 +145,7 @@ class SqliteStore:
         index: Sequence[IndexChange],
         places: Sequence[Place],
         snapshots: Sequence[Snapshot] = (),
-        requests: Sequence[Request] = (),
+        requests: Sequence[Request | Recall] = (),
     ) -> None:
         """See `ports.Store.commit`."""
         try:

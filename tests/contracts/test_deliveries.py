@@ -21,7 +21,7 @@ from adapters.sqlite.deliveries import _DUE, _PRUNE, SqliteDeliveries
 from adapters.superseding import emptied, kept
 from domain.errors import Conflict
 from domain.events import Content, Guest
-from domain.outside import Deliveries, Delivery, Link, Request
+from domain.outside import Deliveries, Delivery, Link, Recall, Request
 from tests.contracts.stage import ADA, BO, CRM, OTHER, Clock, at_once
 from tests.servers.postgres import closing_databases as closing_databases
 from tests.servers.postgres import database
@@ -483,6 +483,91 @@ def test_a_failed_one_that_a_person_drops_is_over_and_says_nothing_any_more(deli
     dropped = Delivery(request=replace(asked, content=BARE), state="superseded", tries=3, due_at=100, reason="somebody has dropped it")
     assert (deliveries.get("a"), deliveries.retry("a", 0), claimed(deliveries)) == (dropped, False, [])
     assert (deliveries.prune(FAR), states(deliveries)) == (1, {"b": "waiting"})
+
+
+# --- taking back -------------------------------------------------------------------------------------------------------------
+
+PRIVATE = Recall("62515", KICK_OFF.hex, "it turned private")
+
+
+def test_what_waits_or_failed_of_a_recalled_meeting_is_over_and_says_nothing_any_more(deliveries: Deliveries) -> None:
+    mine = [update("a", "title", content=WORDY), update("b", "time", link=BO, content=WORDY), request("c", CRM, content=WORDY)]
+    deliveries.put([*mine, request("d", meeting=REVIEW), request("e", OTHER)])
+    for one in deliveries.claim(1_000, 500, 9):
+        if one.request.id == "b":
+            deliveries.keep(replace(one, state="failed", tries=3, reason="no room"))
+        else:
+            deliveries.keep(one)
+    deliveries.put([PRIVATE])
+    assert states(deliveries) == {"a": "superseded", "b": "superseded", "c": "superseded", "d": "waiting", "e": "waiting"}
+    over = deliveries.all(None, "superseded", "", 9)
+    assert {(one.request.content, one.reason) for one in over} == {(BARE, "it turned private")}
+    assert (sorted(claimed(deliveries, FAR)), deliveries.retry("b", 0), deliveries.drop("b")) == (["d", "e"], False, False)
+
+
+def test_what_is_asked_for_after_a_recall_waits(deliveries: Deliveries) -> None:
+    deliveries.put([request("a"), PRIVATE, request("b")])
+    assert (states(deliveries), claimed(deliveries)) == ({"a": "superseded", "b": "waiting"}, ["b"])
+    deliveries.put([PRIVATE, request("a")])
+    assert states(deliveries)["a"] == "superseded"
+
+
+@pytest.mark.parametrize(
+    ("kept", "state", "tries", "reason"),
+    [("waiting", "superseded", 0, "it turned private"), ("failed", "superseded", 0, "it turned private"), ("done", "done", 1, None)],
+)
+def test_one_that_somebody_has_when_it_is_recalled_is_done_or_over(
+    deliveries: Deliveries, kept: Literal["waiting", "failed", "done"], state: str, tries: int, reason: str | None
+) -> None:
+    deliveries.put([update("a", "title", content=WORDY), request("b", meeting=REVIEW)])
+    one = claim_one(deliveries)
+    deliveries.put([PRIVATE])
+    assert claimed(deliveries) == [], "of its link there is one in flight"
+    held = deliveries.extend(one, 1_600)
+    assert held.request.content == WORDY
+    why = None if kept == "done" else "busy"
+    deliveries.keep(replace(held, state=kept, tries=1, due_at=2_000, reason=why))
+    after = deliveries.get("a")
+    assert after is not None
+    assert (after.state, after.tries, after.reason, after.request.content, after.lease) == (state, tries, reason, BARE, 0)
+    assert claimed(deliveries) == ["b"]
+
+
+def test_one_that_was_recalled_while_its_holder_died_is_over(deliveries: Deliveries, clock: Clock) -> None:
+    deliveries.put([request("a"), request("b", meeting=REVIEW)])
+    one = claim_one(deliveries)
+    deliveries.put([PRIVATE])
+    clock.at = 1_501
+    assert claimed(deliveries, 1_501) == ["b"]
+    with pytest.raises(Conflict):
+        deliveries.keep(replace(one, state="done"))
+    assert states(deliveries)["a"] == "superseded"
+
+
+def test_a_recall_of_creations_leaves_what_a_provider_may_have_heard_of(deliveries: Deliveries) -> None:
+    deliveries.put([request("a"), request("b", CRM), request("c", BO), update("d", "title", link=BO, meeting=REVIEW)])
+    [begun] = [one for one in deliveries.claim(1_000, 500, 9) if one.request.id == "c"]
+    for one in deliveries.claim(1_501, 500, 9):
+        if one.request.id != "c":
+            deliveries.keep(replace(one, due_at=FAR))
+    deliveries.put([request("e", Link("62515", "google", "777"))])
+    deliveries.put([PRIVATE._replace(creations=True), Recall("62515", REVIEW.hex, "", creations=True), Recall("7", KICK_OFF.hex, "")])
+    assert begun.request.id == "c"
+    assert states(deliveries) == {"a": "superseded", "b": "waiting", "c": "waiting", "d": "waiting", "e": "superseded"}
+
+
+def test_a_recall_of_what_nobody_asked_for_is_harmless(deliveries: Deliveries) -> None:
+    deliveries.put([PRIVATE])
+    assert states(deliveries) == {}
+
+
+def test_what_was_recalled_is_not_in_the_file_any_more(tmp_path: Path, clock: Clock) -> None:
+    deliveries = SqliteDeliveries(tmp_path / "store.db", clock)
+    deliveries.put([update("a", "title", content=WORDY)])
+    deliveries.put([PRIVATE])
+    deliveries._file.truncate_wal()
+    assert b"Feelgood" not in (tmp_path / "store.db").read_bytes()
+    deliveries.close()
 
 
 def test_those_that_were_over_before_a_time_are_dropped(deliveries: Deliveries) -> None:

@@ -19,7 +19,7 @@ from adapters.sqlite.deliveries import SqliteDeliveries
 from adapters.sqlite.store import SqliteStore
 from domain.errors import Conflict
 from domain.events import ContactRecorded, Content, Event
-from domain.outside import Deliveries, Delivery, Link, Request
+from domain.outside import Deliveries, Delivery, Link, Recall, Request
 from domain.ports import IndexChange, Place, Recorded, Snapshot, Store
 from tests.servers.postgres import closing_databases as closing_databases
 from tests.servers.postgres import database
@@ -443,7 +443,9 @@ def test_what_is_asked_for_is_kept_with_the_events_it_follows_from(both: tuple[S
     store.commit(recorded(ONE, 1), [], [Place("0", 1)], (), [asked("a")])
     assert (store.end(), deliveries.get("a")) == (1, Delivery(request=asked("a"), due_at=100))
     store.commit([], [], [], (), [asked("a"), asked("b")])
-    assert [one.request.id for one in deliveries.claim(1_000, 500, 9)] == ["b"], "and by the rules of deliveries"
+    store.commit([], [], [], (), [Recall(ACME, ONE.hex, "it turned private"), asked("c")])
+    states = {one.request.id: one.state for one in deliveries.all(None, None, "", 9)}
+    assert states == {"a": "superseded", "b": "superseded", "c": "waiting"}, "and by the rules of deliveries"
 
 
 @pytest.mark.parametrize(("events", "position"), REFUSED.values(), ids=REFUSED.keys())

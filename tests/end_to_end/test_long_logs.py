@@ -21,7 +21,7 @@ from tests.end_to_end.installed import EVERYTHING, PARTITIONS, is_settled, last_
 from tests.examples import contact, hour
 from tests.servers.processes import crew
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_000 if longer() else 300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_000 if longer() else 400)]
 RECORDS = 1_000_000 if longer() else 30_000
 POISON = b'{"specversion": "1.0", "id": \xff\xfe, \x00 and no end'
 ACCOUNT = "62515"
@@ -38,7 +38,7 @@ def test_a_poison_record_among_very_many_holds_nobody_up_and_is_kept_byte_for_by
     begun = time.monotonic()
     with crew(scaled, tmp_path / "crew") as roles:
         sync = roles.hire("sync", "sync")
-        roles.until(lambda: parts.store.place(str(partition)) == RECORDS, 30 + RECORDS / 500)
+        roles.until(lambda: parts.store.place(str(partition)) == RECORDS, 180 + RECORDS / 500)
         took = time.monotonic() - begun
         assert roles.ended == []
         assert sync.stop() == 0

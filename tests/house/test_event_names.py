@@ -202,6 +202,19 @@ GROWN["grown/asking"] = (
     e.MeetingNoted(**ASKING),
     e.AccountConfigured(**COMMON, policy=Policy(writes=Writes(calendar=False, crm=True))),
 )
+TAKEN_BACK: dict[str, Any] = COMMON | {
+    "sighting": HEARD,
+    "asks": (msgspec.structs.replace(ASK, recalled=True),),
+    "recalls": (ASK.id, "0" * 32),
+}
+GROWN["grown/recalling"] = (
+    e.MeetingScheduled(**TAKEN_BACK),
+    e.MeetingRescheduled(**TAKEN_BACK),
+    e.MeetingRevised(**TAKEN_BACK),
+    e.MeetingCancelled(**TAKEN_BACK),
+    e.MeetingWithdrawn(**TAKEN_BACK, view=None),
+    e.MeetingNoted(**TAKEN_BACK),
+)
 FURTHER = [pytest.param(folder, event, id=f"{folder}/{event.NAME}") for folder, events in GROWN.items() for event in events]
 
 LOAD = """

@@ -171,7 +171,7 @@ class Crew:
         return time.monotonic() - begun
 
     def _last_words(self) -> str:
-        return "; ".join([*self.ended[-5:], *(f"{name} says {process.said[-500:]}" for name, process in self.running.items())])
+        return "; ".join([*self.ended[-5:], *(f"{name} says {process.said[-2500:]}" for name, process in self.running.items())])
 
     def dismiss(self, name: str) -> int:
         """Ask one to stop, for good; what it ended with."""

@@ -22,7 +22,7 @@ from adapters.sqlite.deliveries import SqliteDeliveries
 from adapters.vault import SealingVault
 from domain.errors import AskAPerson, Deauthorised, Overtaken, RendezvousError, Stop, TryAgain
 from domain.events import Guest
-from domain.outside import Deliveries, Link, Request, Written
+from domain.outside import Deliveries, Link, Recall, Request, Written
 from domain.people import Person
 from domain.source_events import ConfirmedData, FailedData, SourceEvent, read
 from services import deliver
@@ -494,7 +494,10 @@ def test_of_several_stores_each_forgets_its_own() -> None:
     for one in routed.claim(10, 10, 2):
         routed.keep(replace(one, state="done"))
     assert [len(store.all(None, "done", "", 9)) for store in stores] == [1, 1]
-    assert (routed.drop(DELIVERY), routed.prune(1), routed.prune(2), routed.all(None, None, "", 9)) == (False, 0, 2, [])
+    last = request(Link("70000", "google", "9"), id="e" * 32)
+    routed.put([last, Recall("70000", last.meeting.hex, "it turned private")])
+    assert [len(store.all(None, "superseded", "", 9)) for store in stores] == [0, 1]
+    assert (routed.drop(DELIVERY), routed.prune(1), routed.prune(2), routed.all(None, None, "", 9)) == (False, 0, 3, [])
 
 
 # --- who may write, and what nobody can --------------------------------------------------------------------------------------

@@ -105,6 +105,68 @@ def test_what_the_crm_calls_off_leaves_the_calendar_alone() -> None:
     assert said(engine) == [CREATED]
 
 
+def recalls(engine: Engine) -> list[str]:
+    """The ids of the asks that were taken back, in order."""
+    streams = [stream for _, stream, _, name, _ in engine.store.notifications(0, 10**6) if name.startswith("meeting.")]
+    found = engine.store.load(list(dict.fromkeys(streams)))
+    return [id for events in found.values() for e in events if isinstance(e, MeetingEvent) for id in e.recalls]
+
+
+@pytest.mark.parametrize("off", [row_deleted(revision=2), row(revision=2, status="cancelled")], ids=["deleted", "called off"])
+def test_what_the_crm_calls_off_before_it_was_made_is_not_made_and_nobody_is_invited(off: Event) -> None:
+    engine = staged(row(guests=()), row(guests=(), revision=1, title="Renamed"))
+    engine.tell(off)
+    assert recalls(engine) == [ask.id for ask in asked(engine)]
+    assert [one.state for one in engine.store.deliveries.all(None, None, "", 9)] == ["superseded"] * 2
+    assert engine.store.deliveries.claim(10**15, 1, 9) == []
+    assert [state for state, _ in explained(engine, "900")] == ["recalled", "recalled"]
+
+
+def test_what_a_provider_may_have_heard_of_by_then_is_not_taken_back() -> None:
+    engine = staged(row(guests=()))
+    (begun,) = engine.store.deliveries.claim(10**15, 1, 9)
+    engine.tell(row_deleted(revision=2))
+    assert [one.state for one in engine.store.deliveries.all(None, None, "", 9)] == ["waiting"]
+    assert engine.store.deliveries.get(begun.request.id) == begun
+
+
+def test_what_was_taken_back_is_asked_for_again_when_the_crm_restores_it() -> None:
+    engine = staged(row(guests=()))
+    engine.tell(row_deleted(revision=2)).tell(row(guests=(), revision=3, kind="meeting.restored"))
+    first, second = asked(engine)
+    assert (second.action, second.invite, second.id == first.id) == ("create", True, False)
+    assert [one.request.id for one in engine.store.deliveries.claim(10**15, 1, 9)] == [second.id]
+
+
+def test_what_waits_when_its_meeting_turns_private_is_never_written_and_says_nothing_any_more() -> None:
+    engine = staged(
+        configured(-1, policy=BOTH), meeting(), row(provenance={"icalUid": "g1@google.example"}, title="Said by the CRM", revision=1)
+    )
+    waiting = [one.request for one in engine.store.deliveries.all(None, "waiting", "", 9)]
+    assert waiting
+    engine.tell(meeting(revision=5, privacy="private"))
+    assert recalls(engine) == [ask.id for ask in asked(engine)]
+    over = engine.store.deliveries.all(None, None, "", 9)
+    assert {(one.state, one.request.content.title, one.request.content.guests) for one in over} == {("superseded", None, ())}
+    assert {state for state, _ in explained(engine, "900")} == {"recalled"}
+
+
+def test_what_waits_under_the_id_of_a_meeting_that_was_found_to_be_a_private_one_is_taken_back() -> None:
+    engine = staged(connected("502"), configured(-1, policy=BOTH), meeting(), meeting("g2", user="502", owner=BEN))
+    waiting = [one.request.id for one in engine.store.deliveries.all(None, "waiting", "", 9)]
+    assert len(waiting) == 2
+    engine.tell(meeting("g2", 3, user="502", owner=BEN, privacy="private", provenance={"icalUid": "g1@google.example"}))
+    assert [one.state for one in engine.store.deliveries.all(None, None, "", 9)].count("waiting") == 0
+
+
+def test_what_is_shown_again_after_it_was_private_is_asked_for_again() -> None:
+    engine = staged(configured(-1, policy=BOTH), meeting())
+    engine.tell(meeting(revision=5, privacy="private")).tell(meeting(revision=6))
+    first, second = asked(engine)
+    assert (first.provider, second.provider, first.id == second.id) == ("hubspot", "hubspot", False)
+    assert [one.request.id for one in engine.store.deliveries.claim(10**15, 1, 9)] == [second.id]
+
+
 def test_a_change_before_the_answer_makes_it_the_newer_event() -> None:
     engine = staged(row(guests=())).tell(row(guests=(), revision=0.2, title="Kick-off, moved"))
     first, second = asked(engine)
