@@ -22,6 +22,7 @@ from domain import layout
 from domain.copies import content_of, is_deleted, is_off, is_owners, is_private, outside, told
 from domain.events import Ask, Content, Guest, Part, Revision, Shown, Sighting, View
 from domain.matching import Surroundings
+from domain.mentions import alike
 from domain.merging import merge
 from domain.people import key_of
 from domain.rows import whole_and_single
@@ -270,13 +271,13 @@ def _was_asked(ask: Ask, asked: tuple[Ask, ...]) -> bool:
 def _differing(shown: Shown, theirs: Content, time_too: bool) -> tuple[str, ...]:
     """The fields in which a side says something else than the meeting is."""
     found = []
-    if shown.title != theirs.title:
+    if not alike(shown.title, theirs.title):
         found.append("title")
     if time_too and layout.when(shown) != layout.when(theirs):
         found.append("time")
-    if shown.location != theirs.location:
+    if not alike(shown.location, theirs.location):
         found.append("place")
-    if shown.conference_url != theirs.conference_url:
+    if not alike(shown.conference_url, theirs.conference_url):
         found.append("conference")
     return tuple(found)
 

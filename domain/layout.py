@@ -118,9 +118,10 @@ def _part_making(view: View, original: int) -> Part | None:
 
 
 def _stays(exception: Exception_, shown: Shown, part: Part | None) -> bool:
-    """An exception that no part makes any more: it stays if the side told it after the series' change, or if it was past."""
-    if exception.cancelled and exception.shown is None:
-        return False
+    """An exception that no part makes any more: it stays if it was past, or if the side told it after the series' change and did not call
+    it off. A side that cuts a series short calls off, then or later, the exceptions behind the cut: they left with the others there, and
+    their cancellation puts none of them back."""
     if part is None or part.since is None:
         return not exception.cancelled
-    return exception.updated >= part.since or own_slot(shown).end <= part.since
+    was_past = exception.shown is not None and own_slot(shown).end <= part.since
+    return was_past or (not exception.cancelled and exception.updated >= part.since)

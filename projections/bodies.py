@@ -28,6 +28,9 @@ DAY = 86_400_000
 INSTANTS, FLOATING, DATES = "instants", "floating", "dates"
 """How the times of entries are written."""
 
+TYPED = "@"
+"""Before the key of somebody who is named in a text."""
+
 _EPOCH = datetime(1970, 1, 1)
 _FIRST, _BEYOND = -62_135_596_800_000, 253_402_300_800_000
 """The calendar (ms): years 1 to 9999."""
@@ -119,7 +122,8 @@ class Common(Struct, frozen=True, gc=False):
     """What entries of a meeting say alike that one event made and that show the same.
 
     `position` and `recorded_from` (ms) are the event's. `times` is INSTANTS, FLOATING or DATES; `series`: these are occurrences of a
-    series. `people` are the keys of those who are named: the participants in their order, then the organiser. `title` is JSON;
+    series. `people` are the keys of those who are named: the participants in their order, then the organiser, then, each behind a
+    TYPED, those whose addresses stand in the title, the location and the conference link, in their order there. `title` is JSON;
     `about` and `frame` are fields within an object's JSON: from "timeZone" to "participants", from "origin" to "associations"."""
 
     account: str
@@ -201,7 +205,8 @@ class MeetingRow(NamedTuple):
         if common is None:
             return "null"
         _, written = _WRITTEN[common.times]
-        named = f'"people":{_encode(common.people).decode()},"contacts":{self.contacts}'
+        people = [key for key in common.people if not key.startswith(TYPED)]
+        named = f'"people":{_encode(people).decode()},"contacts":{self.contacts}'
         slot = f'"start":"{written(self.start)}","end":"{written(self.end)}"'
         return f'{{"title":{common.title},{slot},{common.about},{named},{common.frame},"rules":{self.rules}}}'
 

@@ -13,7 +13,7 @@ An entry's version counts from 1 since it last came into the timeline.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -22,11 +22,11 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from domain import layout, recurrence
+from domain import layout, mentions, recurrence
 from domain.events import Shown, View
 from domain.layout import Laid
 from domain.recurrence import Slot
-from projections.bodies import DATES, FLOATING, INSTANTS, Common, EntryRow, Standing
+from projections.bodies import DATES, FLOATING, INSTANTS, TYPED, Common, EntryRow, Standing
 from projections.bodies import entry_id as entry_id
 from projections.contacts import Contacts, Named, People
 from projections.views import Changes, Views
@@ -203,7 +203,24 @@ def add_named(view: View, tokens: set[str], contacts: set[str]) -> None:
     """Add the sealed people that a view names, and the contacts."""
     for shown in heads(view):
         tokens.update([guest.person for guest in shown.guests])
+        for text in _texts(shown):
+            tokens.update(mentions.tokens(text))
         contacts.update(shown.contacts, shown.matched.values())
+
+
+def _texts(shown: Shown) -> mentions.Texts:
+    """What somebody may have typed an address into."""
+    return shown.title, shown.location, shown.conference_url
+
+
+def _spelled(shown: Shown, known: Mapping[str, Named | None]) -> tuple[mentions.Texts, tuple[str, ...]]:
+    """The texts, opened, and the keys of those who are named in them, as `Common.people` has them."""
+    texts = _texts(shown)
+    typed = [token for text in texts for token in mentions.tokens(text)]
+    if not typed:
+        return texts, ()
+    keys = tuple(f"{TYPED}{person.key}" for token in typed if (person := known[token]) is not None and person.email is not None)
+    return tuple(mentions.opened(text, known) for text in texts), keys
 
 
 class Alike:
@@ -282,6 +299,7 @@ class Scene:
     def _made(self, shown: Shown) -> Common:
         account, meeting, position, recorded_at = self._at
         seen = self._seen(shown)
+        (title, location, conference_url), typed = _spelled(shown, self._people.of(account))
         if shown.all_day:
             times, time_zone = DATES, None
         else:
@@ -289,11 +307,11 @@ class Scene:
             times = FLOATING if time_zone is None else INSTANTS
         about = (
             f'"timeZone":{_short(time_zone)},"allDay":{"true" if shown.all_day else "false"},"status":{_short(shown.status)},'
-            f'"location":{_encode(shown.location).decode()},"conferenceUrl":{_encode(shown.conference_url).decode()},'
+            f'"location":{_encode(location).decode()},"conferenceUrl":{_encode(conference_url).decode()},'
             f'"organizer":{seen.organizer},"participants":[{seen.participants}]'
         )
-        title = _encode(shown.title).decode()
-        return Common(account, meeting, position, recorded_at, shown.status, times, self.is_series, seen.keys, title, about, self._frame)
+        said, people = _encode(title).decode(), (*seen.keys, *typed) if typed else seen.keys
+        return Common(account, meeting, position, recorded_at, shown.status, times, self.is_series, people, said, about, self._frame)
 
     def _seen(self, shown: Shown) -> Faces:
         # By identity: a series' occurrences share the guests of their part, which the view holds.
@@ -570,6 +588,8 @@ class Scrub:
 
     def __init__(self, erased: Iterable[str]) -> None:
         self.erased = frozenset(erased)
+        self.named = self.erased | {f"{TYPED}{key}" for key in self.erased}
+        """Them as `Common.people` may name them."""
         # What is found here is held, so that its identity is nothing else's.
         self._made: dict[int, tuple[Common, Common]] = {}
 
@@ -580,7 +600,7 @@ class Scrub:
 
     def common(self, common: Common) -> Common:
         """The same without them; itself if it names none of them."""
-        if self.erased.isdisjoint(common.people):
+        if self.named.isdisjoint(common.people):
             return common
         found = self._made.get(id(common))
         if found is None:
@@ -588,12 +608,17 @@ class Scrub:
         return found[1]
 
     def _without(self, common: Common) -> Common:
-        about, keys, erased = _about.decode(f"{{{common.about}}}"), common.people, self.erased
+        about, erased = _about.decode(f"{{{common.about}}}"), self.erased
+        keys = tuple(key for key in common.people if not key.startswith(TYPED))
         count = len(about.participants)
         if not erased.isdisjoint(keys[count:]):
             about.organizer = None
         about.participants = tuple(p for p, key in zip(about.participants, keys[:count], strict=True) if key not in erased)
-        return replace(common, people=tuple(key for key in keys if key not in erased), about=fields(about))
+        typed = [key for key in common.people if key.startswith(TYPED)]
+        texts = (msgspec.json.decode(common.title), about.location, about.conference_url)
+        (title, about.location, about.conference_url), left = mentions.without(texts, typed, self.named)
+        people = (*(key for key in keys if key not in erased), *left)
+        return replace(common, people=people, title=_encode(title).decode(), about=fields(about))
 
 
 def still_gone(removed: Iterable[tuple[str, str, str, int]], changes: Changes) -> list[tuple[str, str, str, int]]:

@@ -29,8 +29,11 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter
 
+from domain import mentions
 from domain.errors import AskAPerson, Conflict, Deauthorised, Overtaken, Refused, Stop, TryAgain
+from domain.events import Content
 from domain.outside import Deliveries, Delivery, Grant, Grants, Request, Writer, Written
+from domain.people import Person
 from domain.ports import Vault
 from domain.recurrence import moment
 from services.monitor import Numbers
@@ -150,9 +153,14 @@ class Deliver:
         if writer is None:
             raise AskAPerson(f"nothing writes to {request.link.provider}")
         self._admit(request, grant)
-        tokens = [guest.person for guest in request.content.guests]
-        people = dict(self._vault.open(request.link.account, tokens)) if tokens else {}
-        return writer.write(request, people)
+        said = [one for one in (request.content, request.former) if one is not None]
+        guests = [guest.person for guest in request.content.guests]
+        typed = [token for one in said for text in _texts(one) for token in mentions.tokens(text)]
+        people = self._vault.open(request.link.account, [*guests, *typed]) if guests or typed else {}
+        if typed:
+            former = None if request.former is None else _opened(request.former, people)
+            request = replace(request, content=_opened(request.content, people), former=former)
+        return writer.write(request, {token: people[token] for token in guests})
 
     def _failed(self, delivery: Delivery, reason: str) -> Delivery:
         self._tell(delivery.request, "failed", _failure(delivery.request, reason, final=True))
@@ -202,6 +210,17 @@ class Deliver:
         [receipt] = self._publisher.accept([msgspec.json.encode(event)], account)
         if receipt.outcome == "rejected":
             raise Stop(f"the word of delivery {request.id} was rejected: {', '.join(error.pointer for error in receipt.errors)}")
+
+
+def _texts(content: Content) -> tuple[str | None, ...]:
+    """What somebody may have typed an address into."""
+    return content.title, content.description, content.location, content.conference_url
+
+
+def _opened(content: Content, people: Mapping[str, Person]) -> Content:
+    """As it was typed, as far as those named in it may be."""
+    title, description, location, conference_url = (mentions.opened(text, people) for text in _texts(content))
+    return replace(content, title=title, description=description, location=location, conference_url=conference_url)
 
 
 def _confirmation(request: Request, written: Written) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from domain import account as accounts
+from domain import mentions
 from domain.account import Account
 from domain.decisions import Rule
 from domain.errors import NotFound
@@ -100,11 +101,13 @@ def history(account: str, meeting: UUID, store: Store, vault: Vault) -> History:
     if not events or events[0].account != account:
         raise NotFound(f"no meeting {meeting} is known in account {account}")
     public = _public(events)
-    tokens = [guest.person for view in public.values() for part in view.parts for guest in part.shown.guests]
-    people = vault.open(account, dict.fromkeys(tokens))
+    shown = [part.shown for view in public.values() for part in view.parts]
+    tokens = [guest.person for one in shown for guest in one.guests]
+    typed = [token for one in shown for text in (one.title, one.location, one.conference_url) for token in mentions.tokens(text)]
+    people = vault.open(account, dict.fromkeys([*tokens, *typed]))
     nameable = _nameable(people, account_of(loaded.get(settings, ())))
     into = next((str(UUID(e.into)) for e in events if isinstance(e, MeetingAbsorbed)), None)
-    return History(str(meeting), into, tuple(_line(n, e, public.get(n), nameable) for n, e in enumerate(events, 1)))
+    return History(str(meeting), into, tuple(_line(n, e, public.get(n), nameable, people) for n, e in enumerate(events, 1)))
 
 
 def account_of(events: Iterable[Event]) -> Account:
@@ -126,7 +129,13 @@ def _nameable(people: Mapping[str, Person], account: Account) -> dict[str, Perso
     return {token: p for token, p in people.items() if p.email and account.never_logged(p) not in never}
 
 
-def _line(version: int, event: MeetingEvent | MeetingAbsorbed, view: View | None, people: Mapping[str, Person]) -> Line:
+def _line(
+    version: int,
+    event: MeetingEvent | MeetingAbsorbed,
+    view: View | None,
+    nameable: Mapping[str, Person],
+    people: Mapping[str, Person],
+) -> Line:
     told = event if isinstance(event, MeetingEvent) else None
     return Line(
         version=version,
@@ -137,7 +146,7 @@ def _line(version: int, event: MeetingEvent | MeetingAbsorbed, view: View | None
         cause=event.cause,
         changed=told.changed if told else (),
         copy=_copy(told.sighting) if told and told.sighting else None,
-        shown=tuple(_shape(part, people) for part in view.parts if part.shown.contacts) if view else (),
+        shown=tuple(_shape(part, nameable, people) for part in view.parts if part.shown.contacts) if view else (),
         exceptions=len(view.exceptions) if view else 0,
     )
 
@@ -146,20 +155,20 @@ def _copy(seen: Sighting) -> Copy:
     return Copy(seen.side, seen.provider, seen.id, seen.user, last(seen).state)
 
 
-def _shape(part: Part, people: Mapping[str, Person]) -> Shape:
+def _shape(part: Part, nameable: Mapping[str, Person], people: Mapping[str, Person]) -> Shape:
     shown = part.shown
     return Shape(
-        title=shown.title,
+        title=mentions.opened(shown.title, people),
         start=shown.start.isoformat(),
         duration=shown.duration,
         time_zone=shown.time_zone,
         all_day=shown.all_day,
         status="cancelled" if part.cancelled_from is not None else shown.status,
-        location=shown.location,
-        conference_url=shown.conference_url,
+        location=mentions.opened(shown.location, people),
+        conference_url=mentions.opened(shown.conference_url, people),
         rules=part.rules,
         contacts=shown.contacts,
-        guests=tuple(_named(guest, people[guest.person]) for guest in shown.guests if guest.person in people),
+        guests=tuple(_named(guest, nameable[guest.person]) for guest in shown.guests if guest.person in nameable),
     )
 
 

@@ -1,15 +1,18 @@
-"""Between the public form of a source event and the kept one: people sealed, a private meeting's content dropped.
+"""Between the public form of a source event and the kept one: people sealed, also where they are typed into a text; a private
+meeting's content dropped.
 
 Both doors use it: `publish` before anything is appended, `sync` for records that somebody wrote to the log without us.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from domain import mentions
 from domain.ports import Vault
 from domain.source_events import (
     ActivatedData,
@@ -55,7 +58,7 @@ def _bared(event: SourceEvent) -> SourceEvent:
 def _people(event: SourceEvent) -> list[tuple[str, str | None]]:
     match event.data:
         case MeetingData() as m:
-            return [(g.email, g.name) for g in m.participants.values() if g.email]
+            return [(g.email, g.name) for g in m.participants.values() if g.email] + _typed(m)
         case ContactData() | MergedData() as c:
             return [(c.email or _nobody(event.subject), c.name)] if c.sealed is None and (c.email or c.name) else []
         case UserData() as u:
@@ -65,6 +68,20 @@ def _people(event: SourceEvent) -> list[tuple[str, str | None]]:
         case ActivatedData() as c:
             return [(address, None)] if (address := _own_address(c)) else []
     return []
+
+
+def _typed(m: MeetingData) -> list[tuple[str, str | None]]:
+    return [(address, None) for text in _texts(m) if text and "@" in text for address in mentions.addresses(text)]
+
+
+def _texts(m: MeetingData) -> tuple[str | None, ...]:
+    """What somebody may have typed an address into."""
+    return m.title, m.description, m.location, m.conference_url
+
+
+def _with_texts(m: MeetingData, change: Callable[[str | None], str | None]) -> MeetingData:
+    title, description, location, conference_url = map(change, _texts(m))
+    return replace(m, title=title, description=description, location=location, conference_url=conference_url)
 
 
 def _own_address(c: ActivatedData) -> str | None:
@@ -83,10 +100,13 @@ def _sealed(event: SourceEvent, tokens: dict[tuple[str, str, str | None], str]) 
     account = event.account
     data: Any = event.data
     match data:
-        case MeetingData() if data.participants:
-            # Their keys are the publisher's own and may be addresses: numbers say as much.
-            participants = {str(n): _sealed_one(g, account, tokens) for n, g in enumerate(data.participants.values(), 1)}
-            data = replace(data, participants=participants)
+        case MeetingData():
+            if data.participants:
+                # Their keys are the publisher's own and may be addresses: numbers say as much.
+                participants = {str(n): _sealed_one(g, account, tokens) for n, g in enumerate(data.participants.values(), 1)}
+                data = replace(data, participants=participants)
+            if any(text and "@" in text for text in _texts(data)):
+                data = _with_texts(data, lambda text: mentions.sealed(text, lambda address: tokens[account, address, None]))
         case ContactData() | MergedData() if data.sealed is None and (data.email or data.name):
             # `email` says in the kept form only that there is one; what it is stands in the seal.
             token = tokens[account, data.email or _nobody(event.subject), data.name]
@@ -112,8 +132,11 @@ def as_told(event: SourceEvent) -> SourceEvent:
     """The event without any seal: what comes from outside cannot be sealed by us."""
     data: Any = event.data
     match data:
-        case MeetingData() if any(g.sealed is not None for g in data.participants.values()):
-            data = replace(data, participants={key: replace(g, sealed=None) for key, g in data.participants.items()})
+        case MeetingData():
+            if any(g.sealed is not None for g in data.participants.values()):
+                data = replace(data, participants={key: replace(g, sealed=None) for key, g in data.participants.items()})
+            if (bare := tuple(map(mentions.unmarked, _texts(data)))) != _texts(data):
+                data = replace(data, title=bare[0], description=bare[1], location=bare[2], conference_url=bare[3])
         case ContactData() | MergedData() | ActivatedData() if data.sealed is not None:
             data = replace(data, sealed=None)
         case UserData() if data.sealed:
@@ -141,7 +164,7 @@ def encode(event: SourceEvent) -> bytes:
 
 
 def tokens_of(event: SourceEvent) -> list[str]:
-    """Every sealed person in a kept event."""
+    """Every sealed person in a kept event, beside those in its texts, by whom nothing is decided."""
     match event.data:
         case MeetingData() as m:
             return [g.sealed for g in m.participants.values() if g.sealed]

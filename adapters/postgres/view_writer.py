@@ -72,7 +72,7 @@ _NAMING = (
     f"SELECT {COMMON} FROM views.commons AS c JOIN views.accounts AS a ON a.id = c.account "  # noqa: S608 - constants only
     "WHERE c.account = %s AND string_to_array(c.people, ' ') && %b::text[]"
 )
-_SCRUB = "UPDATE views.commons SET people = %s, about = %s WHERE id = %s"
+_SCRUB = "UPDATE views.commons SET people = %s, title = %s, about = %s WHERE id = %s"
 _SAYING = f"SELECT DISTINCT of.timeline FROM views.commons AS c, {_VERSIONS_OF} AS of WHERE c.id = ANY(%b::bigint[])"  # noqa: S608 - constants only
 _TOUCH = "UPDATE views.timelines SET touched = %s WHERE id = ANY(%b::bigint[])"
 
@@ -263,10 +263,10 @@ class _Batch:
     def _scrub(self, connection: Connection, account: str, scrub: Scrub) -> None:
         """Looks at all that was ever said in the account: people are named by no index, as only erasing asks for them."""
         named, keys, of = self._tables.named, sorted(scrub.erased), account_digest(account)
-        found = connection.execute(named(_NAMING), (of, keys), binary=True).fetchall()
+        found = connection.execute(named(_NAMING), (of, sorted(scrub.named)), binary=True).fetchall()
         with connection.cursor() as cursor:
             clean = [(row[0], scrub.common(common(row[1:]))) for row in found]
-            cursor.executemany(named(_SCRUB), [(" ".join(said.people), said.about, id_) for id_, said in clean])
+            cursor.executemany(named(_SCRUB), [(" ".join(said.people), said.title, said.about, id_) for id_, said in clean])
         self._touched.update(row[0] for row in connection.execute(named(_SAYING), ([row[0] for row in found],)))
         persons = connection.execute(named(f"{CONTACT} WHERE account = %s AND key = ANY(%b::text[])"), (of, keys), binary=True).fetchall()
         for person in (contacts.scrubbed(contact_row(account, row)) for row in persons):

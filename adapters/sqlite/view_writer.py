@@ -346,7 +346,8 @@ class _Batch:
         ).fetchall()
         for id_, *row in rows:
             clean = scrub.common(common(row))
-            self._connection.execute("UPDATE commons SET people = ?, about = ? WHERE id = ?", (" ".join(clean.people), clean.about, id_))
+            said = " ".join(clean.people), clean.title, clean.about
+            self._connection.execute("UPDATE commons SET people = ?, title = ?, about = ? WHERE id = ?", (*said, id_))
         touched = self._connection.execute(
             "SELECT DISTINCT v.timeline FROM json_each(?) j CROSS JOIN commons c ON c.id = j.value "  # noqa: S608 - constants only
             f"CROSS JOIN versions v ON {_OF_COMMON} ORDER BY 1",

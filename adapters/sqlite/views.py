@@ -200,7 +200,8 @@ class SqliteViews:
     def meetings_with(self, account: str, key: str) -> list[str]:
         """As promised. Looks at all that is said: people are named by no index, as only erasing asks for them."""
         in_entries = (
-            f"SELECT m.meeting FROM commons c JOIN meetings m ON m.id = c.meeting WHERE m.account = {_ACCOUNT} AND instr(c.people, ?) "  # noqa: S608 - constants only
+            f"SELECT m.meeting FROM commons c JOIN meetings m ON m.id = c.meeting WHERE m.account = {_ACCOUNT} "  # noqa: S608 - constants only
+            "AND instr(' ' || c.people || ' ', ' ' || ? || ' ') "
             "AND EXISTS (SELECT 1 FROM versions v WHERE v.id BETWEEN c.first AND c.last AND v.common = c.id AND v.recorded_to = ?)"
         )
         in_views = f"SELECT m.meeting FROM meetings m WHERE m.account = {_ACCOUNT} AND instr(m.view, CAST(? AS BLOB))"  # noqa: S608 - constants only

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from adapters.memory.views import MemoryViews
 from adapters.postgres.view_tables import FORMER, LIVE, NEXT, Tables
@@ -439,6 +440,20 @@ def test_a_scrubbed_person_is_named_by_no_row(views: Views) -> None:
     assert views.contacts_by_key(A, BO) == [contact("150")._replace(body=b'{"id":"150","email":null,"name":null,"company":"C"}')]
     written(views, scrubbed=[(A, CY)])
     assert [row for row in views.rows() if row[1] == A and any(b"cy@client.example" in x for x in row if isinstance(x, bytes))] == []
+
+
+def test_a_scrubbed_person_is_named_in_no_text(views: Views) -> None:
+    """People who stand in a title alone are among those of a common part too."""
+    typed = (CY, f"{bodies.TYPED}{BO}", f"{bodies.TYPED}{CY}")
+    said = replace(common(people=typed), title='"bo@client.example, cy@client.example"')
+    written(views, entries=[replace(entry(), common=said)])
+    assert views.meetings_with(A, BO) == []
+    written(views, scrubbed=[(A, BO)])
+    assert titles(views) == ["[erased], cy@client.example"]
+    (row,) = views.versions(A, ids(views, M1)).values()
+    assert row.common.people == (CY, f"{bodies.TYPED}{CY}")
+    written(views, scrubbed=[(A, CY)])
+    assert titles(views) == ["[erased], [erased]"]
 
 
 # --- a second set ----------------------------------------------------------------------------------------------------------------------

@@ -20,8 +20,9 @@ from adapters.memory.keys import MemoryKeys
 from adapters.memory.log import MemorySourceLog
 from adapters.sqlite.deliveries import SqliteDeliveries
 from adapters.vault import SealingVault
+from domain import mentions
 from domain.errors import AskAPerson, Deauthorised, Overtaken, RendezvousError, Stop, TryAgain
-from domain.events import Guest
+from domain.events import Content, Guest
 from domain.outside import Deliveries, Link, Recall, Request, Written
 from domain.people import Person
 from domain.source_events import ConfirmedData, FailedData, SourceEvent, read
@@ -127,6 +128,37 @@ def test_what_is_written_is_confirmed_and_then_done() -> None:
     assert event.time == at
     assert (scene.state(), scene.calendar.mails) == (("done", 1, None), [BO])
     assert scene.step() == []
+
+
+def test_who_is_typed_into_a_text_is_written_as_typed_and_stands_nowhere_else() -> None:
+    scene = Scene(Calendar())
+    [cy] = scene.vault.seal(ACCOUNT, [("cy@buyer.example", None)])
+    text = mentions.sealed("Call cy@buyer.example", lambda _: cy)
+    said = Content(datetime(2026, 3, 9, 10), "PT1H", text, description=text, location="Room 4", guests=(Guest(scene.bo),))
+    asked = replace(request(), content=said, former=replace(said, title=text))
+    scene.grants = granted(GOOGLE, asked.link)
+    scene.deliveries.put([asked])
+    assert scene.step() == ["done"]
+    [written] = scene.calendar.events.values()
+    assert (written.content.title, written.content.description, written.content.location) == (
+        "Call cy@buyer.example",
+        "Call cy@buyer.example",
+        "Room 4",
+    )
+    assert written.former.title == "Call cy@buyer.example"
+    assert b"cy@buyer" not in b"".join(record.body for record in scene.source.read("0", 0, 9))
+
+
+def test_who_is_erased_by_then_is_not_written_into_a_text() -> None:
+    scene = Scene(Calendar())
+    [cy] = scene.vault.seal(ACCOUNT, [("cy@buyer.example", None)])
+    text = mentions.sealed("Call cy@buyer.example", lambda _: cy)
+    asked = request(content=Content(datetime(2026, 3, 9, 10), "PT1H", text))
+    scene.grants = granted(GOOGLE, asked.link)
+    scene.deliveries.put([asked])
+    scene.vault.erase(ACCOUNT, [cy[:22]])
+    assert scene.step() == ["done"]
+    assert [one.content.title for one in scene.calendar.events.values()] == ["Call [erased]"]
 
 
 def test_people_are_opened_for_the_writer_and_stand_in_no_word_about_it() -> None:

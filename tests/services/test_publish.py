@@ -187,6 +187,24 @@ def test_an_event_that_sealing_makes_too_large_is_refused_at_the_door() -> None:
     assert "sealed" in receipts[0].errors[0].reason
 
 
+def test_who_is_typed_into_a_text_stands_in_the_log_in_clear_no_more_than_a_guest() -> None:
+    door = Door()
+    texts: Event = {"title": "Call bo@client.example", "description": "or cy@client.example", "location": "at bo@client.example's"}
+    event = meeting("g1", conferenceUrl="https://x.example/?u=bo@client.example")
+    [receipt] = door.accept({**event, "data": {**event["data"], **texts}})
+    assert receipt.outcome == "accepted"
+    assert b"@client.example" not in b"".join(door.kept())
+
+
+def test_a_text_cannot_be_sealed_from_outside() -> None:
+    door = Door()
+    door.accept(meeting("g1", title="bo@client.example"))
+    told = json.loads(door.kept()[0])
+    title = told["data"]["title"]
+    door.accept(meeting("g2", title=title))
+    assert json.loads(door.kept()[1])["data"]["title"] == title[1:-1]
+
+
 def test_a_dry_run_says_the_same_and_leaves_no_trace() -> None:
     door = Door()
     receipts = door.accept(meeting("g1"), b"{", meeting("g1"), dry_run=True)

@@ -256,6 +256,30 @@ def test_the_providers_record_read_after_a_guests_tombstone_says_whether_it_is_c
     assert [status for _, _, status in engine.shown()] == [expected]
 
 
+CUT_SHORT = series(revision=3, rule="FREQ=WEEKLY;UNTIL=20260408T000000Z")
+MOVED_ON = occurrence("2026-04-21T08:00:00Z", 1, start="2026-04-22T10:00:00", title="Moved")
+BEHIND_THE_CUT = {
+    "with it": occurrence_deleted("2026-04-21T08:00:00Z", 3),
+    "later": occurrence_deleted("2026-04-21T08:00:00Z", 4),
+    "before": occurrence_deleted("2026-04-21T08:00:00Z", 2),
+    "later, told whole": occurrence("2026-04-21T08:00:00Z", 4, start="2026-04-22T10:00:00", title="Moved", status="cancelled"),
+}
+
+
+@pytest.mark.parametrize("gone", BEHIND_THE_CUT.values(), ids=BEHIND_THE_CUT.keys())
+def test_an_exception_that_a_cut_leaves_behind_is_not_shown_as_cancelled_when_it_is_called_off(gone: Event) -> None:
+    """A side that cuts a series short calls off the exceptions behind the cut; they left with the others there."""
+    engine = same_in_any_order(series(), MOVED_ON, CUT_SHORT, gone)
+    assert engine.shown() == [("Weekly", "2026-04-07T08:00:00Z", "confirmed")]
+
+
+def test_an_exception_that_is_told_again_after_the_cut_is_there_until_it_is_called_off() -> None:
+    engine = staged(series(), MOVED_ON, CUT_SHORT, occurrence("2026-04-21T08:00:00Z", 5, start="2026-04-22T11:00:00", title="Moved"))
+    assert [title for title, _, _ in engine.shown()] == ["Weekly", "Moved"]
+    engine.tell(occurrence_deleted("2026-04-21T08:00:00Z", 6))
+    assert [title for title, _, _ in engine.shown()] == ["Weekly"]
+
+
 # --- a removed id outside the window that was read --------------------------------------------------------------------
 
 WINDOWS: dict[str, tuple[str, str, tuple[str, str, str]]] = {

@@ -6,11 +6,16 @@ opens, whatever a side tells again later; a replay from zero gives the same time
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from uuid import UUID
 
 import msgspec
 import pytest
 
+from adapters.memory.views import MemoryViews
+from services.history import history
+from services.project import Project
 from tests.domain.rules.shuffling import same_in_any_order
 from tests.engine import Engine, staged
 from tests.examples import (
@@ -90,7 +95,7 @@ def opened(engine: Engine, address: str) -> list[str | None]:
     """The addresses that the vault opens of all stored tokens of this person."""
     key = engine.vault.key(ACCOUNT, address)
     texts = b"\n".join(kept((engine.source, engine.store, engine.domain_log), set())).decode()
-    tokens = {f"{key}.{rest.split(chr(34))[0].split(chr(10))[0]}" for rest in texts.split(f"{key}.")[1:]}
+    tokens = set(re.findall(rf"{re.escape(key)}\.[A-Za-z0-9_-]*", texts))
     return [one.email for one in engine.vault.open(ACCOUNT, tokens).values() if one.email is not None]
 
 
@@ -109,6 +114,19 @@ STORIES: dict[str, tuple[Event, ...]] = {
     "on the never-log list": (configured(-10, never_log={"addresses": [BO], "domains": []}), meeting(guests=(BONA, CY))),
     "without any meeting": (),
     "in an event that was refused": (),
+    "typed into a title": (meeting(guests=(BONA, CY), title=f"Call {BO}"),),
+    "typed into everything, in other letters": (
+        meeting(
+            guests=(CY,),
+            title=f"<{BO.upper()}>",
+            description=f"mail {BO}, {BO}",
+            location=f"at {BO}'s",
+            conferenceUrl=f"https://x.example/?u={BO}",
+        ),
+    ),
+    "typed into the title of a series": (series(guests=(BONA, CY), title=f"{BO} weekly"),),
+    "typed in the CRM": (row(guests=(CY,), title=f"{BO}: review", description=f"ask {BO}", contacts=("151", "152")),),
+    "typed where nothing is logged": (meeting(guests=(BONA,), title=BO, created=hour(-100)),),
 }
 
 
@@ -142,6 +160,46 @@ def test_his_own_timeline_is_empty_and_the_contact_is_erased() -> None:
     assert (engine.shown("151"), found.state, found.body) == ([], "erased", b"")
 
 
+def test_who_is_erased_is_taken_out_of_the_texts_and_nothing_else_is() -> None:
+    engine = staged(NAMED, meeting(guests=(BONA, CY), title=f"{BO} and {CY}", location=f"at {BO}'s"))
+    assert [(e["title"], e["location"]) for e in engine.timeline("152")] == [(f"{BO} and {CY}", f"at {BO}'s")]
+    engine.tell(ERASED)
+    assert [(e["title"], e["location"]) for e in engine.timeline("152")] == [(f"[erased] and {CY}", "at [erased]'s")]
+    again = MemoryViews()
+    project = Project(engine.domain_log, again, engine.vault)
+    while project.step():
+        pass
+    assert list(again.rows()) == list(engine.views.rows())
+
+
+def test_a_history_names_in_its_texts_whom_the_timeline_names() -> None:
+    engine = staged(NAMED, meeting(guests=(CY,), title=f"{BO} and {CY}"))
+    of = UUID(engine.timeline("152")[0]["meeting"])
+
+    def told() -> list[str | None]:
+        return [shape.title for line in history(ACCOUNT, of, engine.store, engine.vault).events for shape in line.shown]
+
+    assert told() == [f"{BO} and {CY}"]
+    engine.tell(ERASED)
+    assert told() == [f"[erased] and {CY}"]
+
+
+def test_who_is_named_in_a_text_alone_is_no_participant_and_no_reason_to_log() -> None:
+    engine = staged(NAMED, meeting(guests=(CY,), title=f"About {BO}"))
+    (entry,) = engine.timeline("152")
+    assert (entry["title"], [p["email"] for p in entry["participants"]], engine.shown("151")) == (f"About {BO}", [CY], [])
+    shown = engine.views.meeting(ACCOUNT, entry["meeting"])
+    assert shown is not None
+    assert len(msgspec.json.decode(shown.body)["content"]["people"]) == 2
+
+
+def test_a_title_told_again_after_the_erasure_is_no_reason_to_write_anywhere() -> None:
+    uid = {"icalUid": "g1@google.example"}
+    engine = staged(NAMED, meeting(guests=(CY,), title=f"Call {BO}"), row(guests=(CY,), provenance=uid, title=f"Call {BO}"), ERASED)
+    engine.tell(meeting(revision=6, guests=(CY,), title=f"Call {BO}"))
+    assert engine.store.deliveries.all(None, None, "", 9) == []
+
+
 def test_another_guest_keeps_what_was_logged_before_he_lost_his_address() -> None:
     """Somebody else's erasure is no change of the meeting."""
     engine = staged(NAMED, meeting(guests=(BONA, CY)), contact("152", None, 1, kind="contact.updated"), ERASED)
@@ -162,6 +220,7 @@ AGAIN: dict[str, tuple[Event, ...]] = {
     "another contact with the address": (contact("160", BO, 6, name=NAME), meeting(revision=7, guests=(BONA, CY))),
     "a merge that names him": (contact_said("152", "contact.merged", 6, {"merged": ["151"], "email": BO, "name": NAME}),),
     "the erasure": (contact_said("151", "contact.erased", 8), meeting(revision=9, guests=(BONA, CY))),
+    "typed into a text": (meeting(revision=6, guests=(CY,), title=f"Call {BO}", description=BO, location=BO),),
 }
 
 
