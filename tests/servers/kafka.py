@@ -142,7 +142,7 @@ def missing(reason: str) -> NoReturn:
     pytest.skip(f"no Kafka broker ({reason}): {WHAT_TO_INSTALL}")
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 30) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     """Wait until something holds. False if it did not."""
     until = time.monotonic() + seconds
     while not holds():

@@ -160,7 +160,7 @@ class Crew:
         if self.running[name].kill():
             self.kills[name] = self.kills.get(name, 0) + 1
 
-    def until(self, holds: Callable[[], bool], seconds: float = 60.0) -> float:
+    def until(self, holds: Callable[[], bool], seconds: float = 120.0) -> float:
         """Look after them until something holds; how many seconds that took. Fails after so many."""
         begun = time.monotonic()
         while not holds():
