@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import httpx
@@ -51,7 +52,7 @@ class Limit(NamedTuple):
 class Vendor(NamedTuple):
     """How a provider is called. `base` is its API's address. `limits` names the buckets of a link's call of some kind ("" is the
     common one). `code` finds the provider's own code in an error's body. Codes in `busy` pass by themselves whatever the status
-    is, those in `lost` say that the grant does not go that far (any more)."""
+    is, those in `lost` say that the grant does not go that far (any more); `advice` is what a person can do about one of these."""
 
     name: str
     base: str
@@ -59,6 +60,7 @@ class Vendor(NamedTuple):
     code: Callable[[Any], object]
     busy: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
+    advice: Mapping[str, str] = MappingProxyType({})
 
 
 class Answer(NamedTuple):
@@ -204,7 +206,7 @@ class Api:
                 self._throttle.drain(self.vendor.limits(link, kind), 1.0 if after is None else after)
             raise TryAgain(said, after=after)
         if answer.code in self.vendor.lost:
-            raise Deauthorised(f"{said}: the grant does not go that far")
+            raise Deauthorised(f"{said}: {self.vendor.advice.get(answer.code, 'the grant does not go that far')}")
         raise Refused(said)
 
 

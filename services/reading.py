@@ -11,22 +11,32 @@ import base64
 import binascii
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
+import structlog
 
-from domain.errors import BadInput, NotFound
+from domain.errors import BadInput, NotFound, RendezvousError
 from domain.events import ContactMerged
 from domain.naming import contact_stream
+from domain.outside import Cursors, Link
 from domain.ports import Store, Vault
 from projections.bodies import MeetingRow, stamp
 from projections.views import Change, ContactRow, DecisionRow, EntryHit, Page, Views
 from services.history import history
+from services.progress import Progress
+
+log = structlog.get_logger(__name__)
 
 MOST = 1000
 """Entries of a page, and decisions of an answer, at most."""
+
+LOOK_MS = 10_000
+"""How often it is looked when the calendars of an account were read last."""
 
 STATUSES = ("confirmed", "tentative", "cancelled")
 
@@ -63,8 +73,88 @@ class Ask(NamedTuple):
 
 
 class _LastRead(msgspec.Struct, rename="camel"):
+    user: str = ""
+    provider: str | None = None
     state: str = ""
     last_read: str | None = None
+
+
+Ends = Mapping[Link, str]
+"""When the calendar of each link was last read to its end (RFC 3339)."""
+
+_NO_ENDS: Ends = MappingProxyType({})
+_EVER = 2**63 - 1
+
+
+class _Looked(NamedTuple):
+    """What is known of an account: since when (ms), its `ends`, the position of the read models that shows all that was read by then,
+    and what was found meanwhile and is not shown yet, with the question whether it is."""
+
+    at: int
+    ends: Ends = _NO_ENDS
+    position: int = 0
+    found: Ends | None = None
+    is_shown: Callable[[], bool] | None = None
+
+
+class Rounds:
+    """When an account's calendars were last read to their end, be it that nothing was new: of that the read models know nothing.
+
+    What must stay true: a round counts only when everything that was accepted until it was heard of is folded, for what it found may
+    be among that; and who reads a timeline asks memory only, because the log that `look` asks may be a server, and away. Usable by any
+    number of threads. `clock` in ms.
+    """
+
+    def __init__(self, cursors: Cursors, progress: Progress, position: Callable[[], int], clock: Callable[[], int]) -> None:
+        self._cursors, self._progress, self._position, self._clock = cursors, progress, position, clock
+        self._looked: dict[str, _Looked] = {}
+        self._looking = Lock()
+
+    def ends(self, account: str) -> tuple[int, Ends]:
+        """What is known of an account, and from which position of the read models on they show all of it."""
+        looked = self._looked.get(account)
+        return (0, _NO_ENDS) if looked is None else (looked.position, looked.ends)
+
+    def is_due(self, account: str) -> bool:
+        """Is it time to look again? Also when the clock was put back."""
+        looked = self._looked.get(account)
+        return looked is None or not 0 <= self._clock() - looked.at < LOOK_MS
+
+    def look(self, account: str) -> None:
+        """Learn what can be known now. Nothing, while somebody else looks, or if one of those that are asked does not answer."""
+        if not self._looking.acquire(blocking=False):
+            return
+        try:
+            self._looked[account] = before = self._looked.get(account, _Looked(0))._replace(at=self._clock())
+            self._looked[account] = self._after(before, account)
+        except RendezvousError as error:
+            log.info("not known when calendars were read", account=account, error=type(error).__name__)
+        finally:
+            self._looking.release()
+
+    def _after(self, looked: _Looked, account: str) -> _Looked:
+        """What was found before is asked about once more: where there is always something to fold, what is found now never is at once."""
+        if looked.is_shown is not None:
+            looked = self._shown(looked)
+        return looked if looked.is_shown is not None else self._shown(self._found(looked, account))
+
+    def _found(self, looked: _Looked, account: str) -> _Looked:
+        read = {one.link: stamp(one.read_at) for one in self._cursors.all(account) if one.feed == "events" and one.read_at is not None}
+        # Asked after the cursors: whatever a round told was in the log before it was said to be over.
+        return looked if read == looked.ends else looked._replace(found=read, is_shown=self._progress.reached(account, _EVER))
+
+    def _shown(self, looked: _Looked) -> _Looked:
+        if looked.found is None or looked.is_shown is None or not looked.is_shown():
+            return looked
+        return _Looked(looked.at, looked.found, self._position())
+
+
+class _Fresh(NamedTuple):
+    """How fresh an account is, as long as the read models are at this position and nothing else is known of its rounds."""
+
+    position: int
+    ends: Ends
+    body: bytes
 
 
 _last_read = msgspec.json.Decoder(_LastRead)
@@ -72,11 +162,14 @@ _places = msgspec.json.Decoder(tuple[int, str, bool, bool])
 
 
 class Reading:
-    """The read models of an installation, for readers. Usable by any number of threads, as far as its parts are."""
+    """The read models of an installation, for readers. Usable by any number of threads, as far as its parts are. Without `rounds` a
+    calendar counts as read only when something of it was."""
 
-    def __init__(self, views: Views, vault: Vault, store: Store) -> None:
-        self._views, self._vault, self._store = views, vault, store
-        self._freshness: dict[str, tuple[int, bytes]] = {}
+    _rounds: Rounds | None = None
+
+    def __init__(self, views: Views, vault: Vault, store: Store, rounds: Rounds | None = None) -> None:
+        self._views, self._vault, self._store, self._rounds = views, vault, store, rounds
+        self._freshness: dict[str, _Fresh] = {}
 
     # --- contacts ----------------------------------------------------------------------------------------------------------
 
@@ -162,25 +255,41 @@ class Reading:
         return body, position
 
     def version(self, found: Found) -> str:
-        """A text that changes whenever this contact or an entry of it does."""
+        """A text that changes whenever this contact or an entry of it does; how fresh that is has no part in it."""
         row = found.row
         return f"{self._views.entry_version(row.account, row.contact):x}-{zlib.crc32(_contact(found)):x}"
 
     def freshness(self, account: str) -> tuple[int, bytes]:
         """The reader's position, and `{"position", "recordedAt", "lastRead"}`: how far everything is folded, when the newest of it
         was recorded, and until when all of the account's active connections were read (None while one never was)."""
-        position = self._views.position()
+        position, ends = self._ends(account)
         known = self._freshness.get(account)
-        if known is not None and known[0] == position:
-            return known  # connections change by being folded only, so at an equal position nothing of it did
+        # Connections change by being folded only, so at an equal position nothing of them did.
+        if known is None or known.position != position or known.ends is not ends:
+            known = self._freshness[account] = _Fresh(position, ends, self._fresh(account, position, ends))
+        return position, known.body
+
+    def _ends(self, account: str) -> tuple[int, Ends]:
+        """The reader's position, and the rounds of which it shows everything."""
+        shown_from, ends = (0, _NO_ENDS) if self._rounds is None else self._rounds.ends(account)
+        position = self._views.position()
+        return position, _NO_ENDS if position < shown_from else ends  # behind it only if they were exchanged for others
+
+    def _fresh(self, account: str, position: int, ends: Ends) -> bytes:
         recorded = self._views.recorded()
         bodies = [_last_read.decode(row.body) for row in self._views.connections(account)]
-        reads = [body.last_read for body in bodies if body.state == "active"]
-        told = [read for read in reads if read is not None]
-        last_read = min(told) if told and len(told) == len(reads) else None
-        answer = {"position": position, "recordedAt": stamp(recorded) if recorded else None, "lastRead": last_read}
-        self._freshness[account] = position, _encode(answer)
-        return self._freshness[account]
+        reads = [_read(account, body, ends) for body in bodies if body.state == "active"]
+        last_read = min(reads, default="") or None  # "": one was never read
+        return _encode({"position": position, "recordedAt": stamp(recorded) if recorded else None, "lastRead": last_read})
+
+    def is_due(self, account: str) -> bool:
+        """Is it time for a `look`?"""
+        return self._rounds is not None and self._rounds.is_due(account)
+
+    def look(self, account: str) -> None:
+        """Learn when the account's calendars were last read to their end, for `freshness`. Asks what may be slow."""
+        if self._rounds is not None:
+            self._rounds.look(account)
 
     # --- meetings ------------------------------------------------------------------------------------------------------------
 
@@ -221,8 +330,10 @@ class Reading:
         return b'{"decisions":[%b],"next":%b}' % (b",".join([row.body for row in rows[:limit]]), _after(rows, limit))
 
     def connections(self, account: str) -> bytes:
-        """`{"connections": [...]}`, without what is for the folds only."""
-        found = [msgspec.json.decode(row.body) for row in self._views.connections(account)]
+        """`{"connections": [...]}`, without what is for the folds only, and as freshly read as is known."""
+        _, ends = self._ends(account)
+        rows = [row.body for row in self._views.connections(account)]
+        found = [{**msgspec.json.decode(body), "lastRead": _read(account, _last_read.decode(body), ends) or None} for body in rows]
         return _encode({"connections": [{k: v for k, v in one.items() if k != "facts"} for one in found]})
 
     def position(self, account: str) -> int:
@@ -254,6 +365,11 @@ class Reading:
             middle = (low + high) // 2
             low, high = (middle + 1, high) if beyond(middle) else (low, middle)
         return low
+
+
+def _read(account: str, body: _LastRead, ends: Ends) -> str:
+    """When this connection was read last, "" if never."""
+    return max(body.last_read or "", ends.get(Link(account, body.provider or "", body.user), ""))
 
 
 def _contact(found: Found) -> bytes:

@@ -56,7 +56,7 @@ SENTENCES: dict[tuple[Rule, Outcome], str] = {
     (Rule.ACTIVE_WINDOW, Outcome.IGNORED): "The meeting was created while no calendar of its owner was connected, so it is not synced.",
     (Rule.CRM_SCHEDULES, Outcome.APPLIED): "It was scheduled in the CRM.",
     (Rule.CRM_UPDATES, Outcome.APPLIED): "It was changed in the CRM{more}.",
-    (Rule.CRM_DELETE_KEEPS_CALENDAR, Outcome.APPLIED): "It was deleted in the CRM: out of the timeline; what is in the calendar stays there.",
+    (Rule.CRM_DELETE_KEEPS_CALENDAR, Outcome.APPLIED): "It was deleted in the CRM: out of the timeline; the calendar keeps what it has.",
     (
         Rule.CRM_DELETE_KEEPS_CALENDAR,
         Outcome.SUPPRESSED,

@@ -126,7 +126,7 @@ def app_of(parts: Installation, stopping: Callable[[], bool], outside: Outside |
     """The API over an installation's parts; its streams end when `stopping` says so. Without `outside` nothing can be connected."""
     from services.api.app import create_app
 
-    serving = parts.serving()
+    serving = parts.serving(None if outside is None else outside.cursors)
     return create_app(
         reading=serving.reading,
         explainer=serving.explainer,

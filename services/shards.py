@@ -154,6 +154,14 @@ class RoutedReading(Reading):
         """See `Reading`."""
         return self._of.ask(account, lambda own: own.freshness(account))
 
+    def is_due(self, account: str) -> bool:
+        """See `Reading`."""
+        return self._of.ask(account, lambda own: own.is_due(account))
+
+    def look(self, account: str) -> None:
+        """See `Reading`."""
+        self._of.ask(account, lambda own: own.look(account))
+
     def meeting(self, account: str, meeting: str) -> bytes:
         """See `Reading`."""
         return self._of.ask(account, lambda own: own.meeting(account, meeting))

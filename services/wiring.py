@@ -22,13 +22,14 @@ from adapters.sqlite.views import SqliteViews
 from adapters.vault import SealingVault
 from adapters.wording import Translated
 from domain.errors import BadInput
+from domain.outside import Cursors
 from domain.ports import DeadLetters, DomainLog, SourceLog, Store, Vault
 from projections.views import OutOfDate, Rebuildable, Views
 from services.explain import Explainer
 from services.progress import Progress
 from services.project import Project
 from services.publish import Publisher
-from services.reading import Reading
+from services.reading import Reading, Rounds
 from services.relay import Relay
 from services.settings import Settings
 from services.shards import Each, Folded, RoutedExplainer, RoutedProgress, RoutedReading, RoutedVault, store_of
@@ -178,9 +179,10 @@ class Shard:
         """The folding role."""
         return Project(self.domain_log, views or self.views, self.vault)
 
-    def reading(self, views: Views) -> Reading:
-        """Answers from these of its read models."""
-        return Reading(views, self.vault, self.store)
+    def reading(self, views: Views, cursors: Cursors | None = None) -> Reading:
+        """Answers from these of its read models; with `cursors`, as fresh as calendars were read that had nothing new."""
+        rounds = None if cursors is None else Rounds(cursors, self.progress(views), views.position, now)
+        return Reading(views, self.vault, self.store, rounds)
 
     def explainer(self, views: Views) -> Explainer:
         """Why something is, or is not, in a timeline."""
@@ -424,20 +426,20 @@ class Installation:
         """Why something is, or is not, in a timeline."""
         return self._explainer(lambda shard: shard.views)
 
-    def serving(self) -> Serving:
-        """What the API answers from: the standbys, where there are some."""
+    def serving(self, cursors: Cursors | None = None) -> Serving:
+        """What the API answers from: the standbys, where there are some. `cursors` of the calendars, if any provider is set up."""
 
         def readable(shard: Shard) -> Views:
             return shard.readable
 
         # The API asks it for its numbers only.
         views = self.shards[0].readable if len(self.shards) == 1 else cast(Views, Folded(self._each(readable)))
-        return Serving(self._reading(readable), self._explainer(readable), self._progress(readable), views)
+        return Serving(self._reading(readable, cursors), self._explainer(readable), self._progress(readable), views)
 
-    def _reading(self, views: Callable[[Shard], Views]) -> Reading:
+    def _reading(self, views: Callable[[Shard], Views], cursors: Cursors | None = None) -> Reading:
         if len(self.shards) == 1:
-            return self.shards[0].reading(views(self.shards[0]))
-        return RoutedReading(self._each(lambda shard: shard.reading(views(shard))))
+            return self.shards[0].reading(views(self.shards[0]), cursors)
+        return RoutedReading(self._each(lambda shard: shard.reading(views(shard), cursors)))
 
     def _explainer(self, views: Callable[[Shard], Views]) -> Explainer:
         if len(self.shards) == 1:

@@ -20,12 +20,15 @@ from domain.outside import Access, Link
 BASE = "https://www.googleapis.com/calendar/v3/"
 
 _BUSY = frozenset(("rateLimitExceeded", "userRateLimitExceeded", "backendError"))
-_LOST = frozenset(("insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT", "authError"))
+_TOO_LITTLE = ("insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT")
+_LOST = frozenset((*_TOO_LITTLE, "authError"))
+# On Google's page each permission has a box of its own, which a user may leave empty.
+_ADVICE = dict.fromkeys(_TOO_LITTLE, "the permission does not go that far. Connect again, and tick every box on Google's page")
 
 
 def api(http: httpx.Client, access: Access, throttle: Throttle, base: str = BASE) -> Api:
     """The API at `base`, whose path is part of it."""
-    return Api(Vendor("google", base, _limits, _code, _BUSY, _LOST), http, access, throttle)
+    return Api(Vendor("google", base, _limits, _code, _BUSY, _LOST, _ADVICE), http, access, throttle)
 
 
 def service(base: str = BASE) -> Any:

@@ -20,6 +20,10 @@ SEARCH = "search"
 # "VALIDATION_ERROR" is also what an unknown id is answered with, and stays a refusal.
 _BUSY = frozenset(("RATE_LIMIT", "RATE_LIMITS"))
 _LOST = frozenset(("MISSING_SCOPES", "BANNED", "EXPIRED_AUTHENTICATION", "INVALID_AUTHENTICATION", "APP_NOT_INSTALLED"))
+_ADVICE = {
+    "MISSING_SCOPES": "the permission does not go that far. Connect the portal again, and allow all that is asked for",
+    "APP_NOT_INSTALLED": "the app is not installed in the portal any more. Connect the portal again",
+}
 
 
 class Paths(NamedTuple):
@@ -44,7 +48,7 @@ def dated(version: str) -> Paths:
 
 def api(http: httpx.Client, access: Access, throttle: Throttle, base: str = BASE) -> Api:
     """The API at `base`."""
-    return Api(Vendor("hubspot", base, _limits, _code, _BUSY, _LOST), http, access, throttle)
+    return Api(Vendor("hubspot", base, _limits, _code, _BUSY, _LOST, _ADVICE), http, access, throttle)
 
 
 def _limits(link: Link, kind: str) -> tuple[Limit, ...]:

@@ -31,12 +31,21 @@ _BUSY = frozenset(
         "activityLimitReached",
     )
 )
-_LOST = frozenset(("Authorization_RequestDenied", "ErrorInsufficientScopes", "MailboxNotEnabledForRESTAPI", "InvalidAuthenticationToken"))
+_TOO_LITTLE = ("Authorization_RequestDenied", "ErrorInsufficientScopes")
+_NO_MAILBOX = "MailboxNotEnabledForRESTAPI"
+_LOST = frozenset((*_TOO_LITTLE, _NO_MAILBOX, "InvalidAuthenticationToken"))
+_ADVICE = {
+    **dict.fromkeys(
+        _TOO_LITTLE,
+        "the permission does not go that far. Connect again, and accept all of it; where only an administrator may, have him do it",
+    ),
+    _NO_MAILBOX: "the mailbox is inactive, or not in Exchange Online. An administrator can change that; connecting again does not",
+}
 
 
 def api(http: httpx.Client, access: Access, throttle: Throttle, base: str = BASE) -> Api:
     """The API at `base`, whose version is part of it."""
-    return Api(Vendor("office365", base, _limits, _code, _BUSY, _LOST), http, access, throttle)
+    return Api(Vendor("office365", base, _limits, _code, _BUSY, _LOST, _ADVICE), http, access, throttle)
 
 
 def _limits(link: Link, kind: str) -> tuple[Limit, ...]:

@@ -32,7 +32,7 @@ from services.api.metrics import MEDIA_TYPE as METRICS_TYPE
 from services.api.metrics import Metrics
 from services.api.problems import MEDIA_TYPE, Problem, Rejected
 from services.api.questions import flag, number, query_of
-from services.api.timelines import TimelinePage
+from services.api.timelines import TimelinePage, look
 from services.explain import Explained, Explainer
 from services.history import History
 from services.progress import Progress
@@ -248,7 +248,9 @@ async def explain(request: Asked, api: Parts, what: p.What = None, account: p.Ac
 @get("/connections", operation_id="getConnections", responses=_answers(shapes.ConnectionsBody, "The connections."))
 async def connections(request: Asked, api: Parts, account: p.Account = None) -> Response[bytes]:
     """The account's calendar connections and how they are."""
-    return _json(api.reading.connections(api.door.account(request.scope, "ops", "timeline:read")))
+    owner = api.door.account(request.scope, "ops", "timeline:read")
+    await look(api.reading, owner)
+    return _json(api.reading.connections(owner))
 
 
 @get("/healthz", responses={200: ResponseSpec(shapes.HealthBody, generate_examples=False)})

@@ -22,6 +22,9 @@ PREFIX, SUFFIX = "/v1/contacts/", "/timeline"
 LOOK_AGAIN_SECONDS = 0.02
 """How often a reader who waits for a position looks whether it is there."""
 
+LOOK_SECONDS = 0.25
+"""How long the one reader who has it looked when the calendars were read last waits for that at most."""
+
 KEPT_BYTES = 32 * 1024 * 1024
 """Pages of a store kept in memory at most."""
 
@@ -38,29 +41,42 @@ def named(path: str) -> str | None:
     return who if who and "/" not in who else None
 
 
+async def look(reading: Reading, account: str) -> None:
+    """Have it looked when the account's calendars were read last, now and then, and in a thread of its own: a log that is away must
+    hold up nobody but, for a moment, who came first."""
+    if reading.is_due(account):
+        looking = asyncio.get_running_loop().run_in_executor(None, reading.look, account)
+        await asyncio.wait([looking], timeout=LOOK_SECONDS)
+
+
 class Whole(NamedTuple):
-    """An answer as it was given."""
+    """An answer as it was given, and how fresh it said to be."""
 
     tag: bytes
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    freshness: bytes
 
 
 class Kept:
-    """Answers of one position of a set of read models. As long as that position stands nothing they say can have changed; with the
-    next one all of them go, so that nothing erased outlives its erasing here."""
+    """Answers of one position of a set of read models. As long as that position stands nothing they say can have changed but how
+    fresh it is: one that said so otherwise is none. With the next position all of them go, so that nothing erased outlives its erasing
+    here."""
 
     def __init__(self, most: int = KEPT_BYTES) -> None:
         self._most = most
         self._position, self._bytes = -1, 0
         self._pages: dict[tuple[str, str, bytes], Whole] = {}
 
-    def get(self, position: int, asked: tuple[str, str, bytes]) -> Whole | None:
-        """The answer to this question at this position, if it was kept."""
-        return self._pages.get(asked) if position == self._position else None
+    def get(self, position: int, asked: tuple[str, str, bytes], freshness: bytes) -> Whole | None:
+        """The answer to this question at this position, if it was kept and is as fresh as that."""
+        page = self._pages.get(asked) if position == self._position else None
+        return page if page is not None and page.freshness == freshness else None
 
     def put(self, position: int, asked: tuple[str, str, bytes], page: Whole) -> None:
         """Keep an answer. What does not fit any more starts anew."""
+        if position == self._position and (former := self._pages.pop(asked, None)) is not None:
+            self._bytes -= len(former.body)
         if position != self._position or self._bytes + len(page.body) > self._most:
             self._pages, self._position, self._bytes = {}, position, 0
         self._pages[asked] = page
@@ -110,22 +126,23 @@ class TimelinePage:
         ask = ask_of(query)
         if "wait_for" in query:
             await self.reached(account, number(query, "wait_for", 0))
-        now = self._reading.position(account)
+        await look(self._reading, account)
+        now, freshness = self._reading.freshness(account)
         asked = (account, who, bytes(scope["query_string"]))
         pages = self._kept.of(account)
-        kept = pages.get(now, asked)
+        kept = pages.get(now, asked, freshness)
         if kept is not None and not _known(scope, kept.tag):
             return Answer(200, kept.headers, kept.body)
         found = self._reading.find(account, who, ask.as_of)
         tag = b'W/"%s-%x"' % (self._reading.version(found).encode(), zlib.crc32(scope["query_string"]))
         if _known(scope, tag):
-            position, _ = self._reading.freshness(account)
-            return Answer(304, _headers(tag, position), b"")
+            # The tag is a weak one: a page that only became fresher is the same page, and its reader keeps his.
+            return Answer(304, _headers(tag, now), b"")
         body, position = self._reading.page(found, ask)
         headers = _headers(tag, position)
         headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         if position == now:  # nothing was folded while we looked
-            pages.put(now, asked, Whole(tag, headers, body))
+            pages.put(now, asked, Whole(tag, headers, body, freshness))
         return Answer(200, headers, body)
 
     async def reached(self, account: str, position: int) -> None:

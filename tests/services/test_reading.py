@@ -8,9 +8,14 @@ from itertools import chain
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from domain.errors import BadInput, NotFound
-from services.reading import Ask, Cursor, decoded, encoded
+from adapters.memory.cursors import MemoryCursors
+from domain.errors import BadInput, NotFound, TryAgain
+from domain.outside import Cursor as Bookmark
+from domain.outside import Link
+from projections.bodies import stamp
+from services.reading import LOOK_MS, Ask, Cursor, Reading, Rounds, decoded, encoded
 from tests.examples import (
     ACCOUNT,
     ANA,
@@ -273,6 +278,203 @@ def test_the_freshness_of_one_account_says_nothing_of_another() -> None:
     engine = asking(meeting())
     engine.tell(contact("151", BO, account=OTHER))
     assert engine.page("151", OTHER)["freshness"]["lastRead"] is None
+
+
+class Polling:
+    """An engine whose calendars are polled: cursors, and how fresh a reader is told to be. `at` is the clock of both (ms)."""
+
+    def __init__(self, engine: Asking) -> None:
+        self.engine, self.at = engine, engine.at + 60_000
+        self.cursors = MemoryCursors(lambda: self.at)
+        rounds = Rounds(self.cursors, engine.progress, engine.views.position, lambda: self.at)
+        engine.reading = Reading(engine.views, engine.vault, engine.store, rounds)
+
+    def round(self, user: str = "501", provider: str = "google", feed: str = "events") -> str:
+        """A round that comes to its end, now; when that was."""
+        link = Link(ACCOUNT, provider, user)
+        self.cursors.want(link, feed, self.at)
+        held = self._claimed(link, feed)
+        self.cursors.keep(replace(held, read_at=self.at, due_at=self.at + 1))
+        return stamp(self.at)
+
+    def _claimed(self, link: Link, feed: str) -> Bookmark:
+        self.at += 1
+        self.cursors.wake(link, feed, self.at)
+        found = {(one.link, one.feed): one for one in self.cursors.claim(self.at, 1, 99)}
+        return found[link, feed]
+
+    def looked(self, account: str = ACCOUNT) -> str | None:
+        """What a reader is told who comes when it is time to look again."""
+        self.at += LOOK_MS
+        assert self.engine.reading.is_due(account)
+        self.engine.reading.look(account)
+        return self.told(account)
+
+    def told(self, account: str = ACCOUNT) -> str | None:
+        """What a reader is told."""
+        found: str | None = json.loads(self.engine.reading.freshness(account)[1])["lastRead"]
+        return found
+
+
+def test_a_calendar_that_was_read_without_news_is_as_fresh_as_that() -> None:
+    polling = Polling(asking(meeting()))
+    assert polling.told() == polling.engine.timeline()[0]["recordedAt"]
+    first = polling.round()
+    assert polling.looked() == first
+    second = polling.round()
+    assert (polling.told(), polling.looked()) == (first, second)
+    assert polling.engine.page()["freshness"]["lastRead"] == second
+
+
+def test_a_calendar_that_never_had_anything_was_read_all_the_same() -> None:
+    polling = Polling(asking())
+    assert polling.told() is None
+    read = polling.round()
+    assert polling.looked() == read
+
+
+@pytest.mark.parametrize(
+    "folded",
+    [lambda e: None, lambda e: e.sync.step("0"), lambda e: (e.sync.step("0"), e.relay.step())],
+    ids=["not decided", "not relayed", "not folded"],
+)
+def test_a_round_does_not_count_while_something_that_was_read_by_then_is(folded: Callable[[Asking], Any]) -> None:
+    polling = Polling(asking(meeting()))
+    before = polling.told()
+    polling.engine.publish([meeting("g2")])
+    read = polling.round()
+    folded(polling.engine)
+    assert (polling.looked(), polling.looked()) == (before, before)
+    polling.engine.settle()
+    assert polling.looked() == read
+
+
+def test_what_comes_later_keeps_no_earlier_round_from_counting() -> None:
+    polling = Polling(asking(meeting()))
+    polling.engine.publish([meeting("g2")])
+    read = polling.round()
+    polling.looked()
+    polling.engine.settle().publish([meeting("g3")])
+    polling.round()
+    assert polling.looked() == read
+
+
+def test_a_round_counts_for_its_own_connection_and_feed() -> None:
+    polling = Polling(asking(meeting(), connected("502")))
+    polling.round("501")
+    assert polling.looked() is None
+    polling.round("502", "office365")
+    polling.round("502", feed="contacts")
+    polling.round("", "hubspot", "contacts")
+    assert polling.looked() is None
+    second = polling.round("502")
+    first = polling.round("501")
+    assert second < first
+    assert polling.looked() == second
+    assert polling.looked(OTHER) is None
+
+
+def test_a_calendar_whose_cursor_is_gone_is_read_no_more() -> None:
+    polling = Polling(asking(meeting()))
+    before = polling.told()
+    polling.round()
+    polling.looked()
+    polling.cursors.forget(Link(ACCOUNT, "google", "501"))
+    assert polling.looked() == before
+
+
+def test_read_models_that_were_exchanged_for_others_claim_no_round_before_they_are_as_far() -> None:
+    polling = Polling(asking(meeting()))
+    before = polling.told()
+    read = polling.round()
+    polling.looked()
+    position = polling.engine.views.position()
+    rounds = polling.engine.reading._rounds
+    behind = Reading(_Behind(polling.engine.views, position - 1), polling.engine.vault, polling.engine.store, rounds)
+    assert json.loads(behind.freshness(ACCOUNT)[1])["lastRead"] == before
+    assert polling.told() == read
+
+
+class _Behind:
+    """Read models that are at another position."""
+
+    def __init__(self, views: Any, at: int) -> None:
+        self._views, self._at = views, at
+
+    def position(self) -> int:
+        return self._at
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._views, name)
+
+
+def test_what_is_known_stays_known_when_whoever_is_asked_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    polling = Polling(asking(meeting()))
+    first = polling.round()
+    polling.looked()
+    second = polling.round()
+
+    def away(account: str | None = None) -> list[Bookmark]:
+        raise TryAgain("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(polling.cursors, "all", away)
+        assert polling.looked() == first
+        assert not polling.engine.reading.is_due(ACCOUNT)
+    assert polling.looked() == second
+
+
+def test_only_one_looks_at_a_time_and_nobody_waits_for_him(monkeypatch: pytest.MonkeyPatch) -> None:
+    polling = Polling(asking(meeting()))
+    read, find, asked = polling.round(), polling.cursors.all, list[str | None]()
+
+    def meanwhile(account: str | None = None) -> list[Bookmark]:
+        asked.append(account)
+        polling.engine.reading.look(OTHER)
+        return find(account)
+
+    monkeypatch.setattr(polling.cursors, "all", meanwhile)
+    assert (polling.looked(), asked) == (read, [ACCOUNT])
+    assert polling.engine.reading.is_due(OTHER)
+
+
+def test_each_connection_is_as_fresh_as_its_own_last_round() -> None:
+    polling = Polling(asking(meeting(), connected("502"), connected("503")))
+
+    def told() -> list[tuple[str, str | None]]:
+        listed = json.loads(polling.engine.reading.connections(ACCOUNT))["connections"]
+        return [(one["user"], one["lastRead"]) for one in listed]
+
+    before = polling.engine.timeline()[0]["recordedAt"]
+    assert told() == [("501", before), ("502", None), ("503", None)]
+    read = polling.round("502")
+    polling.looked()
+    assert told() == [("501", before), ("502", read), ("503", None)]
+
+
+def test_it_is_looked_once_in_a_while_and_never_where_nothing_is_polled() -> None:
+    polling = Polling(asking(meeting()))
+    assert polling.engine.reading.is_due(ACCOUNT)
+    polling.engine.reading.look(ACCOUNT)
+    due = []
+    for later in (0, LOOK_MS - 1, LOOK_MS, -1):
+        polling.at += later
+        due.append(polling.engine.reading.is_due(ACCOUNT))
+        polling.at -= later
+    assert due == [False, False, True, True]
+    alone = asking(meeting())
+    before = alone.reading.freshness(ACCOUNT)
+    alone.reading.look(ACCOUNT)
+    assert (alone.reading.is_due(ACCOUNT), alone.reading.freshness(ACCOUNT)) == (False, before)
+
+
+def test_a_round_changes_how_fresh_a_page_is_and_not_its_version() -> None:
+    polling = Polling(asking(meeting()))
+    found = polling.engine.reading.find(ACCOUNT, "151")
+    before = polling.engine.reading.version(found), polling.told()
+    polling.round()
+    polling.looked()
+    assert (polling.engine.reading.version(found) == before[0], polling.told() == before[1]) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -401,5 +401,17 @@ def test_an_explanation_says_what_was_asked_for_and_what_came_of_it() -> None:
     ]
 
 
+def test_of_a_creation_that_a_later_one_says_all_of_it_is_said_that_it_will_not_be_heard_of() -> None:
+    engine = staged(row(guests=())).tell(row(guests=(), revision=0.2, title="Kick-off, moved"))
+    (before, sentence), (after, _) = explained(engine, "900")
+    assert (before, after) == ("superseded", "asked")
+    assert sentence.startswith("A meeting in user 501's Google calendar, with invitations, was asked for at 2026-05-24T16:00:0")
+    assert sentence.endswith(", says all of it.")
+    states = {one.request.id: one.state for one in engine.store.deliveries.all(None, None, "", 9)}
+    assert [states[ask.id] for ask in asked(engine)] == ["superseded", "waiting"]
+    engine.tell(confirmed(engine, asked(engine)[1]))
+    assert [state for state, _ in explained(engine, "900")] == ["superseded", "written"]
+
+
 def _stream(engine: Engine) -> Any:
     return next(s for _, s, _, name, _ in engine.store.notifications(0, 10**6) if name.startswith("meeting."))
