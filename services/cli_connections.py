@@ -14,6 +14,7 @@ import msgspec
 import typer
 from typer.core import TyperGroup
 
+from domain.asking import CRM
 from domain.outside import Link
 from domain.recurrence import moment
 
@@ -66,13 +67,22 @@ def _add_looking(group: typer.Typer, wired: Wired) -> None:
         if json:
             _put({"connections": found})
             return
+        connecting = wired(parts)
+        unread = connecting.unread(account)
         for one in found:
             why = f" ({one['reason']})" if one.get("reason") else ""
             _say(f"user {one['user']}  {one.get('provider')}  {one['state']}{why}  since {one.get('since')}")
-        for line in _portal(wired(parts), account):
+            _say_unread(unread.get(Link(account, one.get("provider") or "", one["user"])))
+        for line in _portal(connecting, account):
             _say(line)
+            _say_unread(unread.get(Link(account, CRM)))
         if not found:
             _say(f"no calendar was ever connected in account {account}")
+
+
+def _say_unread(reason: str | None) -> None:
+    if reason is not None:
+        _say(f"  could not be read when last tried: {reason}")
 
 
 def _portal(connecting: Connecting, account: str) -> list[str]:

@@ -300,6 +300,10 @@ class Connecting:
         """The account's installation in its CRM, if there is one."""
         return self._grants.get(Link(account, CRM))
 
+    def unread(self, account: str) -> dict[Link, str]:
+        """The links of which a feed could not be read when last tried, and why, for a person."""
+        return {one.link: one.reason for one in self._cursors.all(account) if one.failures and one.reason}
+
     # --- after a crash
 
     def restore(self) -> int:

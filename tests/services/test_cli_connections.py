@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from adapters.envelope import About, Envelope, keys_of
@@ -85,6 +86,21 @@ def test_what_is_connected_is_listed(app: typer.Typer, consents: Consents, asked
         f"portal {ACCOUNT}  hubspot  live  since 2026-03-02T08:00:00Z",
     ]
     assert told(app, *asked) == json.loads(consents.engine.reading.connections(ACCOUNT))
+
+
+def test_a_calendar_that_cannot_be_read_says_so_and_why(app: typer.Typer, consents: Consents) -> None:
+    consents.connect()
+    consents.connect(CRM)
+    consents.engine.settle()
+    for cursor in consents.cursors.claim(10**15, 1_000, 9):
+        reason = "connect again, and tick every box" if cursor.link == GOOGLE else "HubSpot is away" if cursor.feed == "meetings" else None
+        consents.cursors.keep(replace(cursor, failures=int(reason is not None), reason=reason))
+    assert run(app, "list", ACCOUNT).stdout.splitlines() == [
+        "user 501  google  active  since 2026-03-02T08:00:00.000Z",
+        "  could not be read when last tried: connect again, and tick every box",
+        f"portal {ACCOUNT}  hubspot  live  since 2026-03-02T08:00:00Z",
+        "  could not be read when last tried: HubSpot is away",
+    ]
 
 
 def test_a_link_is_printed_alone_on_standard_output(app: typer.Typer, consents: Consents) -> None:
