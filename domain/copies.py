@@ -234,6 +234,26 @@ def is_deleted(s: Sighting) -> bool:
     return last(s).state == "deleted"
 
 
+def newest_of(copies: Sequence[Sighting]) -> Sighting:
+    """The copy with the newest word, a living one if there is any: what was made anew under another id stands in its place. But a
+    removal that was told by the occurrence's start, under no id that ever was a copy's, is one of whatever copy its mailbox has."""
+    best = max([s for s in copies if not is_deleted(s)] or copies, key=by_word)
+    if len(copies) == 1 or is_deleted(best):
+        return best
+    removed = [s for s in copies if s.user == best.user and _is_nameless_removal(s) and by_word(s)[0] > by_word(best)[0]]
+    return max(removed, key=by_word, default=best)
+
+
+def by_word(s: Sighting) -> tuple[int, str]:
+    """Copies in this order are in that of their newest words; where two have one time, their names decide."""
+    return (told_at(last(s)), s.key)
+
+
+def _is_nameless_removal(s: Sighting) -> bool:
+    """Is nothing known of it but that it is gone?"""
+    return all(r.state == "deleted" and r.content is None for r in s.revisions)
+
+
 def owner_key(guests: Iterable[Guest]) -> str | None:
     """The organiser's person key."""
     return next((key_of(g.person) for g in guests if g.owner), None)

@@ -45,6 +45,17 @@ def when(said: Shown | Content) -> tuple[int, int, bool]:
     return (at.start, at.end, said.all_day)
 
 
+def begins(said: Shown | Content) -> tuple[int, bool]:
+    """The same of when it begins alone."""
+    return (own_slot(said).start, said.all_day)
+
+
+def lasts(said: Shown | Content) -> int:
+    """How long it takes, in ms."""
+    at = own_slot(said)
+    return at.end - at.start
+
+
 def laid_out(view: View, low: int, high: int) -> list[Laid]:
     """The occurrences of a meeting, soonest first: of a series those that start in [low, high) ms, of a single meeting its one."""
     found: dict[int, Laid] = {}

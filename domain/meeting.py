@@ -112,8 +112,9 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
         rule = Rule.ECHO if copy.origin == "rendezvous" else Rule.STALE
         return Learned(None, (Decision(rule, Outcome.IGNORED, note={"revision": "already known"}),), before)
     copies = {**meeting.copies, copy.key: copy}
-    # A word that is no news re-judges nobody: a guest keeps the contacts he was matched with until the meeting changes.
-    keep = before.view if news in (News.STALE, News.KNOWN) else None
+    # A word that is no news re-judges nobody: a guest keeps the contacts he was matched with until the meeting changes. That another
+    # meeting was found to be this one is a change.
+    keep = before.view if news in (News.STALE, News.KNOWN) and not absorbed else None
     settled = settle(tuple(copies.values()), around, keep)
     view = settled.view
     changed = _changed(before.view, view)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Sequence
+from operator import attrgetter
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,6 +26,7 @@ from domain.copies import (
     Told,
     addresses_of,
     as_made,
+    by_word,
     content_of,
     counting,
     first_start,
@@ -34,6 +36,7 @@ from domain.copies import (
     is_owners,
     is_private,
     kind_of,
+    newest_of,
     outside,
     owner_key,
     told,
@@ -42,13 +45,15 @@ from domain.copies import (
 from domain.decisions import Decision, Rule
 from domain.events import Content, Exception_, Former, Guest, Part, Shown, Sighting, View
 from domain.matching import Matched, Surroundings, match
-from domain.merging import Merged, merge
+from domain.merging import History, Merged, merge
 from domain.people import key_of
 from domain.rows import by_original, is_series_known, is_suppressed, made_by, whole_and_single
 from domain.sighting import last, told_at
 
 FORMERS = 20
 """Former shapes kept of a series."""
+
+_name = attrgetter("key")
 
 
 class Settled(Struct, frozen=True, gc=False):
@@ -76,6 +81,7 @@ def settle(copies: Sequence[Sighting], around: Surroundings, keep: View | None =
 
 def settle_any(copies: Sequence[Sighting], around: Surroundings, keep: View | None = None, again: Collection[str] = ()) -> Settled:
     """`settle` without its short way."""
+    copies = copies if len(copies) < 2 else sorted(copies, key=_name)  # the order in which they came is nobody's
     excluded: dict[str, Rule] = {}
     calendar, crm, why_not = _that_count(copies, around, excluded)
     if not calendar and not crm:
@@ -87,7 +93,7 @@ def settle_any(copies: Sequence[Sighting], around: Surroundings, keep: View | No
     for s in copies:
         if s.original is None and s.side == "calendar" and is_private(s):
             return Settled(None, Rule.PRIVATE, {}, False, (), excluded)
-    return _Settling(around, keep, again).settled(calendar, whole_rows, single_rows, crm, why_not, excluded)
+    return _Settling(around, keep, again, rows).settled(calendar, whole_rows, single_rows, crm, why_not, excluded)
 
 
 def _that_count(
@@ -116,9 +122,10 @@ def _that_count(
 class _Settling:
     """One settling: the surroundings, and what is gathered on the way."""
 
-    def __init__(self, around: Surroundings, keep: View | None, again: Collection[str]) -> None:
+    def __init__(self, around: Surroundings, keep: View | None, again: Collection[str], rows: Sequence[Sighting]) -> None:
         self.around = around
-        self.kept = {} if keep is None else self._kept(keep)
+        associated = [c for row in rows for r in row.revisions if r.content is not None for c in r.content.contacts] if keep else []
+        self.kept = {} if keep is None else self._kept(keep, frozenset(map(self._now, associated)))
         self.again = again
         self.lost: dict[str, object] = {}
         self.crm_moved = False
@@ -263,7 +270,7 @@ class _Settling:
         """Other copies' owners' answers, by person key: of another's copy only its owner's answer counts. What the speaking
         mailbox's owner answers stands in his own copy."""
         found: dict[str, str] = {}
-        for s in others:
+        for s in sorted(others, key=by_word):
             if s.user == speaker:
                 continue
             keys = addresses_of(s.user, self.around)
@@ -333,13 +340,14 @@ class _Settling:
         return made
 
     def _from_copy(self, original: int, own: list[Sighting], masters: list[Sighting]) -> Exception_ | None:
-        s = _newest(own)
+        s = newest_of(own)
         words = told(s)
         word = words[-1].revision
         content = content_of(words)
         if content is None and len(own) > 1:  # removed by its start: what it was stands under its own id
-            content = content_of(told(_newest([o for o in own if content_of(told(o)) is not None] or own)))
-        heads = [w.content for m in masters for w in told(m) if w.content is not None and not w.bare]
+            content = content_of(told(newest_of([o for o in own if content_of(told(o)) is not None] or own)))
+        known = masters if len(masters) < 2 else sorted(masters, key=lambda m: (m.user == s.user, m.id == s.series, *by_word(m)))
+        heads = [w.content for m in known for w in told(m) if w.content is not None and not w.bare]
         if content is not None and words[-1].bare and heads:
             content = uncovered(heads[-1], content)  # its details are hidden: they are its series', as far as is known
         whose = content or (heads[-1] if heads else None)
@@ -365,12 +373,12 @@ class _Settling:
         others = [
             s
             for s in copies
-            if not (own and s is _newest(own) and not is_deleted(s)) and not _says_what_he_says_of_all(s, masters, original)
+            if not (own and s is newest_of(own) and not is_deleted(s)) and not _says_what_he_says_of_all(s, masters, original)
         ]
         if base is None or not others:
             return made
         answers: dict[str, str] = {}
-        for s in others:
+        for s in sorted(others, key=by_word):
             keys = addresses_of(s.user, self.around)
             if is_deleted(s):
                 answers.update((key, "declined") for key in keys if key != owner_key(base.guests))
@@ -456,15 +464,26 @@ class _Settling:
                 self.lost[field] = getattr(left[-1][1], field)
             self._moved(result)
         if time_too:
-            when = merge([(t, layout.when(c)) for t, c in left], [(t, layout.when(c)) for t, c in history])
-            if when.from_left:
-                newest = left[-1][1]
-                assert newest is not None
-                changes |= {"start": newest.start, "duration": newest.duration, "time_zone": newest.time_zone, "all_day": newest.all_day}
-            if when.lost:
-                self.lost["start"] = _said(left[-1][1])
-            self._moved(when)
+            changes |= self._retimed(shown, left, history)
         return replace(shown, **changes) if changes else shown
+
+    def _retimed(self, shown: Shown, left: History, history: History) -> dict[str, object]:
+        """What of its time only the CRM changed: where it begins, with time zone and being all-day, and how long it takes."""
+        newest: Content = left[-1][1]
+        begins = merge([(t, layout.begins(c)) for t, c in left], [(t, layout.begins(c)) for t, c in history])
+        lasts = merge([(t, layout.lasts(c)) for t, c in left], [(t, layout.lasts(c)) for t, c in history])
+        self._moved(begins)
+        self._moved(lasts)
+        changes: dict[str, object] = {}
+        if begins.from_left:
+            changes |= {"start": newest.start, "time_zone": newest.time_zone, "all_day": newest.all_day}
+        # All-day meetings last whole days: where that is told on one side, so is the length.
+        fits = newest.all_day == changes.get("all_day", shown.all_day)
+        if fits and (lasts.from_left or newest.all_day != shown.all_day):
+            changes["duration"] = newest.duration
+        if begins.lost or lasts.lost or (lasts.from_left and not fits):
+            self.lost["start"] = _said(newest)
+        return changes
 
     def _moved(self, result: Merged) -> None:
         self.crm_moved = self.crm_moved or result.left_moved
@@ -500,11 +519,27 @@ class _Settling:
             self.decisions[decision.guest, decision.contact] = decision
         return matched
 
-    def _kept(self, view: View) -> dict[tuple[int | None, frozenset[str]], tuple[tuple[str, ...], dict[str, str], frozenset[str]]]:
+    def _kept(
+        self, view: View, told: Collection[str]
+    ) -> dict[tuple[int | None, frozenset[str]], tuple[tuple[str, ...], dict[str, str], frozenset[str]]]:
         """By occurrence (None is the whole) and by who of its guest list may be shown now: the contacts, who of the guests they were,
-        and who was shown. An occurrence's contacts are not the whole's: its CRM row may have some of its own."""
+        and who was shown. An occurrence's contacts are not the whole's: its CRM row may have some of its own. Whom rows `told` and no
+        guest is are left out: rows speak for themselves each time, and not for every shape and occurrence with the same guests."""
         shown = [(None, p.shown) for p in view.parts] + [(e.original, e.shown) for e in view.exceptions if e.shown is not None]
-        return {(original, keys := self._visible(s.guests)): (s.contacts, s.matched, keys) for original, s in shown}
+        return {
+            (original, keys := self._visible(s.guests)): (self._as_guests(s, told) if told else s.contacts, s.matched, keys)
+            for original, s in shown
+        }
+
+    def _as_guests(self, shown: Shown, told: Collection[str]) -> tuple[str, ...]:
+        """The contacts without those who are there for their association alone."""
+        guests = {*shown.matched.values(), *(c for g in shown.guests for c in self.around.judged(g.person).contacts)}
+        return tuple([c for c in shown.contacts if c in guests or self._now(c) not in told])
+
+    def _now(self, contact: str) -> str:
+        """What merges made of a contact."""
+        found = self.around.contact(contact)
+        return contact if found is None else found.id
 
     def _visible(self, guests: tuple[Guest, ...]) -> frozenset[str]:
         """Who of these may be shown: by them, what was shown before is recognised."""
@@ -514,7 +549,7 @@ class _Settling:
         self, guests: tuple[Guest, ...], contacts: tuple[str, ...], by_guest: dict[str, str], keys: frozenset[str]
     ) -> Matched:
         """Who was matched before stays so, but for what merges and erasures made of them since."""
-        now = {c: found.id if (found := self.around.contact(c)) is not None else c for c in {*contacts, *by_guest.values()}}
+        now = {c: self._now(c) for c in {*contacts, *by_guest.values()}}
         gone = {c for c in now if (found := self.around.contact(c)) is not None and found.erased}
         more = {j.key: j for g in guests if key_of(g.person) in self.again and (j := self.around.judged(g.person)).contacts}
         for judged in more.values():
@@ -621,25 +656,6 @@ def _links(calendar: Sequence[Sighting], crm: Sequence[Sighting], speaking: Sequ
 def _precedes(s: Sighting) -> tuple[bool, int, str]:
     """Living copies first, then those created earlier."""
     return (is_deleted(s), s.created or 0, s.key)
-
-
-def _newest(copies: list[Sighting]) -> Sighting:
-    """The copy with the newest word, a living one if there is any: what was made anew under another id stands in its place. But a
-    removal that was told by the occurrence's start, under no id that ever was a copy's, is one of whatever copy its mailbox has."""
-    best = max([s for s in copies if not is_deleted(s)] or copies, key=_by_word)
-    if len(copies) == 1 or is_deleted(best):
-        return best
-    removed = [s for s in copies if s.user == best.user and _is_nameless_removal(s) and _by_word(s)[0] > _by_word(best)[0]]
-    return max(removed, key=_by_word, default=best)
-
-
-def _by_word(s: Sighting) -> tuple[int, str]:
-    return (told_at(last(s)), s.key)
-
-
-def _is_nameless_removal(s: Sighting) -> bool:
-    """Is nothing known of it but that it is gone?"""
-    return all(r.state == "deleted" and r.content is None for r in s.revisions)
 
 
 def _counterparts(others: list[Sighting], content: Content) -> list[Sighting]:

@@ -284,6 +284,13 @@ class Desk:
             found = self._index[table].known[key]
         return tuple(found) if len(found) < 2 else tuple(sorted(found))
 
+    def has(self, table: str, key: str, value: str) -> bool:
+        """Is this one of the values of a key, be they many?"""
+        known = self._index[table].known
+        if key not in known:
+            self.look_up(table, self.account_id, [key])
+        return value in known[key]
+
     def named(self, names: Iterable[str]) -> list[str]:
         """The meetings that these names lead to, in the order of the names."""
         known = self._index["identities"].known

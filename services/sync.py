@@ -409,7 +409,10 @@ class _Batch:
             desk.record_meeting(gone, absorbed)
             for copy in other.copies.values():
                 self._index(copy, stream, copy.key.split("|")[1])
-        self._index(seen, stream, mailbox, None if others else target.copies.get(seen.key))
+        known = target.copies.get(seen.key)
+        self._index(seen, stream, mailbox, None if others else known)
+        if known is None and target.copies and seen.original is None and (own := self._begun_by(seen).hex) != stream:
+            desk.add("identities", _link_key(own), stream)
 
     def _index(self, copy: Sighting, meeting: str, mailbox: str, known: Sighting | None = None) -> None:
         """What leads to this meeting from now on."""
@@ -419,6 +422,8 @@ class _Batch:
                 desk.put("identities", key, meeting)
             if copy.link and (linked := _uuid(copy.link)) is not None and linked != meeting:
                 desk.put("identities", _link_key(linked), meeting)  # for the row that our own copy overtook
+                if not desk.meeting(linked).copies:
+                    desk.add("people", _AWAITED, linked)  # and for any other copy that was the first when the link was written
         if copy.side == "calendar" and known is None:
             desk.add("people", _mailbox_key(copy.provider, mailbox), meeting)
         for key in _new_guests(copy, known):
@@ -435,24 +440,35 @@ class _Batch:
         desk = self.desk
         streams = desk.named(identities(seen.provider, mailbox, seen.id, seen.series, seen.uid))
         if seen.link and (linked := _uuid(seen.link)) is not None:
-            streams.append(linked)
+            streams += [linked] if desk.meeting(linked).copies else desk.named([_link_key(linked)])
         if likeness(seen):
             streams += self._alike(seen, streams)
-        found: dict[UUID, Meeting] = {}
-        for stream in dict.fromkeys(streams):
-            meeting = desk.meeting(stream)
-            if meeting.copies and meeting.account == desk.account_id:
-                found[meeting.id] = meeting
+        found = self._known_of(streams)
+        if seen.original is not None or any(seen.key in meeting.copies for meeting in found.values()):
+            own = None
+        else:
+            own = self._begun_by(seen)
+            if (seen.side == "crm" and not found) or desk.has("people", _AWAITED, own.hex):
+                found |= self._known_of(desk.named([_link_key(own.hex)]))
         if not found:
-            own = meeting_stream(desk.account_id, seen.key, seen.created if seen.created is not None else seen.revisions[0].updated)
-            for stream in desk.named([_link_key(own.hex)]) if seen.side == "crm" else ():
-                meeting = desk.meeting(stream)
-                if meeting.copies and meeting.account == desk.account_id:
-                    found[meeting.id] = meeting
-            if not found:
-                return desk.new_meeting(own), ()
+            return desk.new_meeting(own or self._begun_by(seen)), ()
         first, *rest = [found[id_] for id_ in sorted(found)]
         return first, tuple(rest)
+
+    def _known_of(self, streams: Iterable[str]) -> dict[UUID, Meeting]:
+        """The meetings that these lead to, those of which nothing is known, or that are another account's, left out."""
+        found: dict[UUID, Meeting] = {}
+        for stream in dict.fromkeys(streams):
+            meeting = self.desk.meeting(stream)
+            if meeting.copies and meeting.account == self.desk.account_id:
+                found[meeting.id] = meeting
+        return found
+
+    def _begun_by(self, copy: Sighting) -> UUID:
+        """The meeting that this copy begins, where it is the first that is seen of one. Another copy may have been the first when a
+        link to it was written: it is known by the names that any of its copies would have given it."""
+        created = copy.created if copy.created is not None else copy.revisions[0].updated
+        return meeting_stream(self.desk.account_id, copy.key, created)
 
     def _alike(self, seen: Sighting, known: list[str]) -> list[str]:
         """The meeting that a booking row and its echo make by likeness: the one created nearest, and never one that has its
@@ -477,13 +493,13 @@ class _Batch:
 
     @staticmethod
     def _is_paired(meeting: Meeting) -> bool:
-        """Are both sides in this meeting already? Then neither seeks the other."""
-        return len({o.side for o in meeting.copies.values() if o.original is None}) > 1
+        """Are a booking and its calendar meeting in this one already? Then neither seeks the other."""
+        return {"calendar", "crm"} <= {o.side for o in meeting.copies.values() if _may_be_half(o)}
 
     @staticmethod
     def _has_counterpart(meeting: Meeting, seen: Sighting) -> bool:
         """Is another copy of the same kind in this meeting already? Then it is not this one's."""
-        return any(o.side == seen.side and o.key != seen.key and o.original is None for o in meeting.copies.values())
+        return any(o.side == seen.side and o.key != seen.key and _may_be_half(o) for o in meeting.copies.values())
 
     def _contact_key(self, contact: str) -> str | None:
         found = self.desk.contact(contact)
@@ -578,6 +594,12 @@ class _Batch:
         return learned.event is not None
 
 
+def _may_be_half(copy: Sighting) -> bool:
+    """May this copy be the one half, or the other, of a booking and its echo? A row that is no booking, be it HubSpot's own sync's or
+    ours, says nothing about whose echo a calendar meeting is: it may come before the booking's row or after it."""
+    return copy.original is None and (copy.side == "calendar" or copy.origin == "booking")
+
+
 def _new_guests(copy: Sighting, known: Sighting | None) -> set[str]:
     """The keys of everybody who ever was a guest of this copy, and was none as far as it was known."""
     if known is not None and len(copy.revisions) == 1 and _last_people(copy) == _last_people(known):
@@ -626,6 +648,10 @@ def _names_people(event: SourceEvent) -> bool:
         case ActivatedData() as c:
             return c.sealed is None
     return False
+
+
+_AWAITED = "link|awaited"
+"""The key of the links that led nowhere when they were told."""
 
 
 def _calendar_key(provider: str, calendar: str) -> str:

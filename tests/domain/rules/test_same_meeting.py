@@ -124,6 +124,13 @@ def test_three_mailboxes_of_two_providers_are_one_meeting_in_any_order() -> None
     assert (answer_of(engine, BEN), answer_of(engine, "carl@acme.example")) == (["accepted"], ["accepted"])
 
 
+def test_of_two_guests_words_of_one_instant_the_same_one_speaks_in_any_order() -> None:
+    """Google gives all copies of a meeting the time at which it was changed."""
+    told = bens(60, title="Ben's"), meeting("c1", 60, user="503", provenance=UID, guests=(BO, BEN), title="Carl's")
+    engine = same_in_any_order(meeting(guests=(BO, BEN)), *told, before=[BENS, *CARLS, ended("501", revision=50)])
+    assert engine.titles() == ["Ben's"]
+
+
 # --- what makes two meetings one, and what does not -------------------------------------------------------------------
 
 
@@ -167,6 +174,46 @@ def test_our_own_link_leads_to_the_meeting_we_wrote() -> None:
     assert entry["links"] == {"hubspot": "900", "google": "g7"}
 
 
+BOTH = (meeting(guests=(BO, BEN)), bens())
+
+
+def ours(first: Event) -> Event:
+    """The row that we write in the CRM about a meeting of which this copy was seen first. It carries our link and no UID."""
+    [entry] = staged(BENS, first).timeline()
+    return row("900", 2, origin="rendezvous", provenance={"link": entry["meeting"]})
+
+
+@pytest.mark.parametrize("first", BOTH, ids=["the organiser's", "a guest's"])
+def test_our_row_leads_to_the_meeting_whichever_of_its_copies_came_first(first: Event) -> None:
+    engine = same_in_any_order(*BOTH, ours(first), before=[BENS])
+    [entry] = engine.timeline()
+    assert entry["links"] == {"hubspot": "900", "google": "g1"}
+
+
+@pytest.mark.parametrize("first", BOTH, ids=["the organiser's", "a guest's"])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)], ids=str)
+def test_what_our_links_may_name_is_known_after_a_restart(first: Event, order: tuple[int, ...]) -> None:
+    told = [*BOTH, ours(first)]
+    engine = staged(BENS)
+    for place in order:
+        engine.tell(told[place]).start()
+    assert [e["links"] for e in engine.timeline()] == [{"hubspot": "900", "google": "g1"}]
+
+
+def test_two_rows_with_one_link_of_ours_are_one_meeting_before_and_after_it_is_known() -> None:
+    again = row("901", 3, origin="rendezvous", provenance=(link := ours(BOTH[0]))["data"]["provenance"] | {"id": "901"})
+    assert len(same_in_any_order(link, again).timeline()) == 1
+    assert len(same_in_any_order(*BOTH, link, again, before=[BENS]).timeline()) == 1
+
+
+def test_a_link_of_ours_leads_nowhere_in_another_account() -> None:
+    theirs = ours(BOTH[0])
+    told = {**theirs, "account": "70001", "partitionkey": "70001", "source": theirs["source"].replace("62515", "70001")}
+    engine = Engine().tell(*stage(), *stage("70001")).tell_one_by_one(told, meeting(), meeting(account="70001", title="Theirs"))
+    assert [e["links"] for e in engine.timeline()] == [{"google": "g1", "hubspot": None}]
+    assert sorted(e["title"] for e in engine.timeline(account="70001")) == ["Kick-off", "Theirs"]
+
+
 @pytest.mark.parametrize("link", ["0b0e6a5c-8d7f-4e21-a1b2-c3d4e5f60718", "not one of ours", ""])
 def test_a_link_that_leads_nowhere_leads_to_a_meeting_of_its_own(link: str) -> None:
     engine = same_in_any_order(meeting(), meeting("g2", title="Other", provenance={"link": link}))
@@ -190,6 +237,33 @@ def test_a_row_of_hubspots_own_sync_and_its_calendar_event_are_one() -> None:
 def test_rows_and_mailboxes_together_are_one() -> None:
     engine = same_in_any_order(meeting(guests=(BO, BEN)), bens(1, answer="accepted"), native("900"), native("900", 2), before=[BENS])
     assert (engine.titles(), answer_of(engine, BEN)) == (["Kick-off"], ["accepted"])
+
+
+BESIDE: dict[str, Event] = {
+    "of HubSpot's own sync": {"origin": "native-sync"},
+    "made by a hand": {"origin": "user"},
+    "written by us": {"origin": "rendezvous"},
+}
+
+
+@pytest.mark.parametrize("other", BESIDE.values(), ids=BESIDE)
+@pytest.mark.parametrize("mailboxes", [1, 2])
+def test_a_booking_is_one_with_its_echo_whatever_other_row_that_has(other: Event, mailboxes: int) -> None:
+    booking = row("900", origin="booking", created=hour(0))
+    copies = [meeting(guests=(BO, BEN)), bens()][:mailboxes]
+    engine = same_in_any_order(booking, row("901", 1, uid="g1@google.example", **other), *copies, before=[BENS])
+    [entry] = engine.timeline()
+    assert (entry["origin"], entry["links"]["google"]) == ("booking", "g1")
+
+
+def test_a_booking_does_not_join_a_meeting_that_another_booking_is_of() -> None:
+    """A booking that names no UID comes to a calendar event that is, by its UID, the echo of another."""
+    engine = same_in_any_order(
+        meeting(revision=1, title="Renamed"),
+        row("901", origin="booking", created=hour(0)),
+        before=[meeting(), row("900", origin="booking", uid="g1@google.example")],
+    )
+    assert sorted((e["title"], e["links"]["hubspot"]) for e in engine.timeline()) == [("Kick-off", "901"), ("Renamed", "900")]
 
 
 def test_one_row_of_a_series_is_the_whole() -> None:
@@ -239,6 +313,35 @@ def test_what_one_of_several_rows_is_associated_with_is_not_given_to_the_whole_l
     engine.tell_one_by_one(*older)
     assert [e["start"][:10] for e in engine.timeline("152")] == ["2026-04-14"]
     assert len(engine.timeline()) == 4
+
+
+BEGAN: Event = {"start": "2026-03-03T10:00:00", "rule": "FREQ=WEEKLY;COUNT=5"}
+
+ASSOCIATED: dict[str, tuple[tuple[Event, ...], list[str]]] = {
+    "the series changed shape": (
+        (series(**BEGAN), series(revision=24 * 15, **BEGAN | {"start": "2026-03-03T12:00:00"}), of_series("901", "2026-03-17", ("152",))),
+        ["03-17", "03-24", "03-31"],
+    ),
+    "a series became a single meeting": (
+        (series(**BEGAN), series(revision=24 * 15, rule=None, start="2026-03-24T10:00:00"), of_series("901", "2026-03-24", ("152",))),
+        ["03-24"],
+    ),
+    "a row of the whole is one of an occurrence, as an older word of it says": (
+        (
+            series(),
+            of_series("901", "2026-04-14", ("152",), revision=2),
+            of_series("901", "2026-04-14", ("152",), provenance={"originalStart": "2026-04-14T08:00:00Z"}),
+        ),
+        ["04-14"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), ASSOCIATED.values(), ids=ASSOCIATED)
+def test_whom_a_row_is_associated_with_has_what_the_row_is_in_any_order(told: tuple[Event, ...], expected: list[str]) -> None:
+    engine = same_in_any_order(*told)
+    assert [e["start"][5:10] for e in engine.timeline("152")] == expected
+    assert len(engine.timeline()) > len(expected)
 
 
 def test_several_rows_without_their_series_are_its_occurrences_all_the_same() -> None:

@@ -21,6 +21,7 @@ from tests.examples import (
     CY,
     Event,
     connected,
+    contact,
     deleted,
     hour,
     meeting,
@@ -423,6 +424,52 @@ def test_an_exception_from_before_the_split_belongs_to_the_part_that_makes_it_no
     assert engine.titles() == ["Weekly", "Weekly", "Afternoon", "Exception"]
 
 
+APART: Event = {"start": "2026-04-21T10:00:00", "provenance": {"icalUid": "s2@google.example"}}
+"""The rest of a split series at the same time of day, under a UID of its own: as Google and Graph make it."""
+
+APARTS: dict[str, tuple[tuple[Event, ...], str]] = {
+    "told before the split": ((occurrence(FOURTH, 1, title="Exception"),), "Afternoon"),
+    "told before the split, under a UID of its own": ((occurrence(FOURTH, 1, title="Exception", uid="e4@google.example"),), "Afternoon"),
+    "called off with the split": (
+        (occurrence(FOURTH, 1, title="Exception"), occurrence_deleted(FOURTH, 3)),
+        "Afternoon",
+    ),
+    "told anew as the second part's": (
+        (occurrence(FOURTH, 1, title="Exception"), occurrence(FOURTH, 3, series="s2", title="Anew")),
+        "Anew",
+    ),
+    "told anew as the second part's, under the id it had": (
+        (occurrence(FOURTH, 1, id="e4", title="Exception"), occurrence(FOURTH, 3, id="e4", series="s2", title="Anew")),
+        "Anew",
+    ),
+    "told anew as the second part's, under the UID it had": (
+        (
+            occurrence(FOURTH, 1, id="e4", uid="e4@google.example", title="Exception"),
+            occurrence(FOURTH, 3, id="e5", uid="e4@google.example", series="s2", title="Anew"),
+        ),
+        "Anew",
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "fourth"), APARTS.values(), ids=list(APARTS))
+def test_an_exception_behind_a_split_into_two_uids_is_there_once(told: tuple[Event, ...], fourth: str) -> None:
+    engine = same_in_any_order(series(), *told, head(), tail(**APART))
+    assert engine.shown() == [*weekly("04-07", "04-14"), *weekly("04-21", title="Afternoon"), *weekly("04-28", title=fourth)]
+
+
+def test_an_exception_without_details_says_what_its_own_series_says() -> None:
+    """Of two parts it is the first's, which neither the newest word nor the last to arrive is of."""
+    hidden = occurrence(SECOND, 3, title=None, guests=(), owner=None, provenance={"detailsHidden": True}, start="2026-04-15T10:00:00")
+    engine = same_in_any_order(head(1), tail(2), hidden)
+    assert [(title, start[:10]) for title, start, _ in engine.shown()] == [
+        ("Weekly", "2026-04-07"),
+        ("Weekly", "2026-04-15"),
+        ("Afternoon", "2026-04-21"),
+        ("Afternoon", "2026-04-28"),
+    ]
+
+
 def test_the_second_part_deleted_leaves_the_first() -> None:
     engine = same_in_any_order(head(0), tail(0), deleted("s2", 3))
     assert [status for _, _, status in engine.shown()] == ["confirmed", "confirmed", "cancelled", "cancelled"]
@@ -477,3 +524,10 @@ def test_the_story_holds_together() -> None:
     """What the other tests take for granted: when the change is made, and which days are Tuesdays."""
     assert hour(CHANGE).isoformat() == "2026-03-17T08:00:00+00:00"
     assert datetime(2026, 3, 3).weekday() == (datetime(2026, 4, 7) + timedelta(weeks=3)).weekday() == 1
+
+
+def test_an_exception_and_its_removal_under_two_ids_are_the_same_in_any_order_also_for_whom_the_change_re_judges() -> None:
+    """That they are one is a change of the meeting: who lost his address meanwhile is matched no more, whichever came first."""
+    stage = [series(guests=(BO, CY)), contact("152", None, 2, kind="contact.updated")]
+    engine = same_in_any_order(occurrence(SECOND, 3, title="Exc", guests=(BO, CY)), deleted("s1_2026-04-14", 4), before=stage)
+    assert occurrences(engine, "152") == []

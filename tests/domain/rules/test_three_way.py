@@ -119,6 +119,35 @@ def test_moved_in_the_crm_and_renamed_in_the_calendar_it_is_both() -> None:
     assert engine.shown() == [("Renamed", "2026-04-08T08:00:00Z", "confirmed")]
 
 
+DAY: Event = {"start": "2026-04-10T00:00:00", "duration": "P1D", "timeZone": None, "showWithoutTime": True}
+TIMES: dict[str, tuple[Event, Event, tuple[str, str]]] = {
+    "made longer in the CRM, moved in the calendar": (
+        {"duration": "PT2H"}, {"start": "2026-04-08T10:00:00"}, ("2026-04-08T08:00:00Z", "2026-04-08T10:00:00Z"),
+    ),
+    "moved in the CRM, made longer in the calendar": (
+        {"start": "2026-04-08T10:00:00"}, {"duration": "PT2H"}, ("2026-04-08T08:00:00Z", "2026-04-08T10:00:00Z"),
+    ),
+    "moved on both sides, made longer in the CRM": (
+        {"start": "2026-04-09T10:00:00", "duration": "PT2H"},
+        {"start": "2026-04-08T10:00:00"},
+        ("2026-04-08T08:00:00Z", "2026-04-08T10:00:00Z"),
+    ),
+    "moved in the CRM, made all-day in the calendar": ({"start": "2026-04-08T10:00:00"}, DAY, ("2026-04-10", "2026-04-11")),
+    "made longer in the CRM, all-day in the calendar": ({"duration": "PT2H"}, DAY, ("2026-04-10", "2026-04-11")),
+    "made all-day in the CRM, moved in the calendar": (
+        DAY, {"start": "2026-04-08T10:00:00"}, ("2026-04-08T08:00:00Z", "2026-04-08T09:00:00Z"),
+    ),
+    "made all-day in the CRM, made longer in the calendar": (DAY, {"duration": "PT2H"}, ("2026-04-10", "2026-04-11")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("crm", "calendar", "expected"), TIMES.values(), ids=TIMES.keys())
+def test_when_it_begins_and_how_long_it_takes_are_two_fields(crm: Event, calendar: Event, expected: tuple[str, str]) -> None:
+    engine = same_in_any_order(meeting(), in_crm(1), in_crm(2, **crm), meeting(revision=3, **calendar))
+    (entry,) = engine.timeline()
+    assert (entry["start"], entry["end"]) == expected
+
+
 # --- the losing value -------------------------------------------------------------------------------------------------
 
 BASE = (meeting(title="Agreed"), in_crm(1, title="Agreed"))
