@@ -77,7 +77,7 @@ def unmarked(text: str | None) -> str | None:
 
 def without(texts: Texts, keys: Iterable[str], erased: frozenset[str]) -> tuple[Texts, tuple[str, ...]]:
     """Opened texts without the addresses of those who are erased, and the keys of those that are left in them. `keys` are those of the
-    addresses in these texts, in their order."""
+    addresses in these texts, in their order; none are there for what was stored before any was sealed."""
     left: list[str] = []
     of = iter(keys)
 
@@ -85,7 +85,7 @@ def without(texts: Texts, keys: Iterable[str], erased: frozenset[str]) -> tuple[
         key = next(of, "")
         if key in erased:
             return ERASED
-        left.append(key)
+        left.extend([key] if key else [])
         return address
 
     return tuple(_replaced(text, kept) if text and "@" in text else text for text in texts), tuple(left)

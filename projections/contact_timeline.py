@@ -216,11 +216,17 @@ def _texts(shown: Shown) -> mentions.Texts:
 def _spelled(shown: Shown, known: Mapping[str, Named | None]) -> tuple[mentions.Texts, tuple[str, ...]]:
     """The texts, opened, and the keys of those who are named in them, as `Common.people` has them."""
     texts = _texts(shown)
-    typed = [token for text in texts for token in mentions.tokens(text)]
-    if not typed:
+    if not any(mentions.tokens(text) for text in texts):
         return texts, ()
-    keys = tuple(f"{TYPED}{person.key}" for token in typed if (person := known[token]) is not None and person.email is not None)
-    return tuple(mentions.opened(text, known) for text in texts), keys
+    keys = [key for text in texts for key in _typed(text, known)]
+    return tuple(mentions.opened(text, known) for text in texts), tuple([f"{TYPED}{key}" for key in keys])
+
+
+def _typed(text: str | None, known: Mapping[str, Named | None]) -> list[str]:
+    """Of each address that an opened text shows the key, "" in one of before texts were sealed: beside a sealed one it counts."""
+    if typed := mentions.tokens(text):
+        return [person.key for token in typed if (person := known[token]) is not None and person.email is not None]
+    return [""] * len(mentions.addresses(text))
 
 
 class Alike:

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 import pytest
 
 from adapters.memory.views import MemoryViews
+from domain import mentions
+from domain.events import Shown
+from projections.contact_timeline import _spelled
+from projections.contacts import Named
 from services.history import history
 from services.project import Project
 from tests.domain.rules.shuffling import same_in_any_order
@@ -170,6 +175,16 @@ def test_who_is_erased_is_taken_out_of_the_texts_and_nothing_else_is() -> None:
     while project.step():
         pass
     assert list(again.rows()) == list(engine.views.rows())
+
+
+def test_a_text_from_before_texts_were_sealed_hides_nobody_beside_it() -> None:
+    """The title was stored in clear by an older version; the place is sealed. Who stands in the place is erased there, and only there."""
+    [token] = staged().vault.seal(ACCOUNT, [(CY, None)])
+    shown = Shown(datetime(2026, 4, 7, 10), "PT1H", f"{BO} and {DEE}", f"at {mentions.sealed(CY, lambda _: token)}")
+    cy = Named(token[:22], CY, None, "")
+    texts, keys = _spelled(shown, {token: cy})
+    assert (texts, keys) == ((f"{BO} and {DEE}", f"at {CY}", None), ("@", "@", f"@{cy.key}"))
+    assert mentions.without(texts, keys, frozenset([f"@{cy.key}"])) == ((f"{BO} and {DEE}", "at [erased]", None), ("@", "@"))
 
 
 def test_a_history_names_in_its_texts_whom_the_timeline_names() -> None:
