@@ -37,7 +37,7 @@ class Run(NamedTuple):
 
 
 def test_decided_by_two_on_two_stores(record: Callable[[Row], None], folder: Path) -> None:
-    events = size("SHARD_EVENTS", 30_000)
+    events = size("SHARD_EVENTS", 80_000)
     one = [_run(1, 1, events, seed, folder) for seed in range(rounds())]
     crowded = [_run(2, 1, events, seed, folder) for seed in range(rounds())]
     two = [_run(2, 2, events, seed, folder) for seed in range(rounds())]
