@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from domain.asking import CRM
+from domain.asking import CRM, says_all
 from domain.events import Content
 from domain.outside import Recall, Request
 
@@ -33,7 +33,7 @@ OVER = ("done", "superseded")
 def kept(new: Request, waiting: Sequence[Request], begun: Sequence[Request] = ()) -> Kept:
     """Of a new request, given those of the same meeting and link that wait, the oldest first: those that nobody has begun, and those
     that somebody has."""
-    gone = [old for old in waiting if _says_all(new, old)]
+    gone = [old for old in waiting if says_all(new, old)]
     request = _with_all(new, gone)
     if request.action == "create":
         request = replace(request, former=_former(new, begun, gone))
@@ -60,15 +60,6 @@ def _former(new: Request, begun: Sequence[Request], gone: Sequence[Request]) -> 
     made = [old.content for old in begun if old.action == "create"]
     known = [old.former for old in gone if old.action == "create"] or [new.former]
     return (made or known)[-1]
-
-
-def _says_all(new: Request, old: Request) -> bool:
-    if new.action == "create":
-        return True
-    if old.action == "create":
-        # A new one that knows a copy speaks of another one than is still to be made.
-        return new.copy is None
-    return new.copy == old.copy and set(old.changed) <= set(new.changed)
 
 
 def _with_all(new: Request, gone: Sequence[Request]) -> Request:

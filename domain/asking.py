@@ -11,7 +11,7 @@ Why it asks for this much and no more: docs/decisions/0022-what-is-written-outsi
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID, uuid5
 
 import msgspec
@@ -74,6 +74,32 @@ def remembered(asked: tuple[Ask, ...], new: tuple[Ask, ...]) -> tuple[Ask, ...]:
 def recalled(asked: tuple[Ask, ...], ids: Collection[str]) -> tuple[Ask, ...]:
     """What was asked, when some of it is recalled."""
     return tuple(replace(a, recalled=True) if a.id in ids else a for a in asked) if ids else asked
+
+
+class Said(Protocol):
+    """What an ask, and the request that it becomes, says of what is to be written."""
+
+    @property
+    def action(self) -> str:
+        """`create` or `update`."""
+
+    @property
+    def copy(self) -> str | None:
+        """The provider's id of what is updated."""
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The fields to be written of an update."""
+
+
+def says_all(new: Said, old: Said) -> bool:
+    """Does what is asked of a side now say all of what was asked of it before and nobody has begun?"""
+    if new.action == "create":
+        return True
+    if old.action == "create":
+        # A new one that knows a copy speaks of another one than is still to be made.
+        return new.copy is None
+    return new.copy == old.copy and set(old.changed) <= set(new.changed)
 
 
 def unmade(asked: Sequence[Ask], copies: Collection[Sighting]) -> tuple[str, ...]:

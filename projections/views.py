@@ -234,6 +234,9 @@ class Rebuildable(Views, Protocol):
     def become(self, other: Any) -> None:
         """Be what `other`, made by `beside`, is, in one step: whoever asks after it is answered from the new set."""
 
+    def discard(self, other: Any) -> None:
+        """Delete what `beside` made and nobody wants: people stand in it in clear, and no erasure would reach it."""
+
     def close(self) -> None:
         """Leave them; nobody may use this object any more."""
 

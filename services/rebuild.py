@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from domain.errors import Conflict
 from projections.views import OutOfDate, Rebuildable, Views
 
 if TYPE_CHECKING:
@@ -50,13 +51,24 @@ def _added_up(each: list[Rebuilt]) -> Rebuilt:
 
 
 def _rebuild(parts: Shard, switch: bool, show: bool) -> Rebuilt:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    """Nothing of the new set is left where it did not become the live one."""
     live = _live(parts)
     while live is not None and live.step():
         pass
     beside = parts.views.beside()
+    try:
+        return _built(parts, live, beside, switch, show)
+    except Conflict:
+        raise  # another rebuild has begun, and what stands there is its
+    except BaseException:
+        parts.views.discard(beside)
+        raise
+
+
+def _built(parts: Shard, live: Project | None, beside: Rebuildable, switch: bool, show: bool) -> Rebuilt:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     anew = parts.project(beside)
     events = 0
     columns = (TextColumn("folding anew"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -100,7 +112,7 @@ def _end(parts: Shard, beside: Rebuildable, switch: bool) -> None:
     if switch:
         parts.views.become(beside)
     else:
-        beside.close()
+        parts.views.discard(beside)
 
 
 def compare(a: Views, b: Views, most: int = 10) -> tuple[int, list[str]]:

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from domain.asking import CRM
+from domain.asking import CRM, says_all
 from domain.events import Ask, Event, MeetingAbsorbed, MeetingEvent
 from domain.ports import Store
 from projections.views import stamp
@@ -49,13 +50,6 @@ class _Asked(NamedTuple):
 
     ask: Ask
     at: str
-
-
-class _Waiting(NamedTuple):
-    """One that nothing was heard of. `action`: an update that stands for a creation creates."""
-
-    ask: Ask
-    action: str
 
 
 def writes_of(store: Store, meeting: UUID, answers: Mapping[str, Answer]) -> tuple[Write, ...]:
@@ -99,29 +93,18 @@ def _superseded(asked: Iterable[_Asked], known: Mapping[str, Answer]) -> dict[st
     """Those that nothing will be heard of, because of one that was asked for later. Of a side one is carried out after the other, so
     that when the later one was written the earlier one is over."""
     over: dict[str, Answer] = {}
-    waiting: list[_Waiting] = []
+    waiting: list[Ask] = []
     for ask, at in asked:
-        gone = [old for old in waiting if _says_all(ask, old)]
-        over |= {old.ask.id: Answer("superseded", at, f"a later one, asked for at {at}, says all of it") for old in gone}
+        gone = [old for old in waiting if _side(old) == _side(ask) and says_all(ask, old)]
+        over |= {old.id: Answer("superseded", at, f"a later one, asked for at {at}, says all of it") for old in gone}
         answer = known.get(ask.id)
         if answer is not None and answer.kind == "confirmed":
-            passed = [old for old in waiting if old not in gone and _side(old.ask) == _side(ask)]
-            over |= {old.ask.id: Answer("superseded", answer.at, f"a later one was written in its place at {answer.at}") for old in passed}
-        waiting = [old for old in waiting if old.ask.id not in over]
-        if answer is None:
-            waiting.append(_Waiting(ask, "create" if any(old.action == "create" for old in gone) else ask.action))
+            passed = [old for old in waiting if old not in gone and _side(old) == _side(ask)]
+            over |= {old.id: Answer("superseded", answer.at, f"a later one was written in its place at {answer.at}") for old in passed}
+        waiting = [old for old in waiting if old.id not in over]
+        if answer is None:  # an update that stands for a creation creates
+            waiting.append(replace(ask, action="create") if any(old.action == "create" for old in gone) else ask)
     return over
-
-
-def _says_all(new: Ask, old: _Waiting) -> bool:
-    """Does the new one say all that one says which waits?"""
-    if _side(new) != _side(old.ask):
-        return False
-    if new.action == "create":
-        return True
-    if old.action == "create":
-        return new.copy is None
-    return new.copy == old.ask.copy and set(old.ask.changed) <= set(new.changed)
 
 
 def _side(ask: Ask) -> tuple[str, str]:

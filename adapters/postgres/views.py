@@ -91,6 +91,10 @@ class PostgresViews(ViewReading):
         found._tables.drop()
         return found
 
+    def discard(self, other: PostgresViews) -> None:
+        """As promised."""
+        other._tables.drop()
+
     def become(self, other: PostgresViews) -> None:
         """Be what `other`, made by `beside`, is: whoever asks after it, in whatever process, is answered from the new set, and who is
         in the middle of writing to the former one writes nothing. Raises `Conflict` if the other was taken away."""

@@ -115,9 +115,13 @@ class SqliteViews:
     def beside(self) -> SqliteViews:
         """An empty second set in a file of its own, in the place of any that was begun and left."""
         path = self._path.with_name(f"{self._path.stem}.rebuilt{self._path.suffix}")
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        _delete(path)
         return SqliteViews(path, tuning=_BESIDE)
+
+    def discard(self, other: SqliteViews) -> None:
+        """As promised."""
+        other.close()
+        _delete(other._path)
 
     def become(self, other: SqliteViews) -> None:
         """Be what `other`, made by `beside`, is: one rename. Whoever opens the file after it reads the new set; this object does so
@@ -451,3 +455,8 @@ def _whole(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, EntryRow]]:
         if of is None:
             of = known[row[0]] = common(row[1:12])
         yield row[12], entry(of, row[13:])
+
+
+def _delete(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)

@@ -485,6 +485,19 @@ def test_of_a_second_set_nothing_is_left_for_the_next(lasting: Any) -> None:
     assert list(lasting.rows()) == []
 
 
+def test_of_a_second_set_that_nobody_wants_nothing_is_left(lasting: Any, tmp_path: Path) -> None:
+    written(lasting, entries=[entry()])
+    beside = lasting.beside()
+    written(beside, entries=[entry(), entry(M2)])
+    lasting.discard(beside)
+    assert found(lasting) == ["a:100"]
+    assert [file.name for file in tmp_path.glob("*rebuilt*")] == []
+    if isinstance(lasting, PostgresViews):
+        assert Tables(lasting._database, NEXT).database.rows("SELECT to_regnamespace(%s)", (Tables(lasting._database, NEXT).schema,)) == [
+            (None,)
+        ]
+
+
 # --- the file ------------------------------------------------------------------------------------------------------------------------
 
 

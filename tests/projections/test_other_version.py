@@ -18,6 +18,11 @@ def installation(folder: Path) -> Installation:
     return Installation(Settings(data=folder, log=None, store=None, host="127.0.0.1", port=0, log_level="warning"))
 
 
+def left_in(folder: Path) -> list[str]:
+    """What is left of second sets: people stand in them in clear."""
+    return [file.name for file in folder.rglob("*rebuilt*")]
+
+
 @pytest.mark.parametrize("switch", [True, False], ids=["switched", "not switched"])
 def test_a_rebuild_replaces_what_another_version_left(tmp_path: Path, switch: bool) -> None:
     parts = installation(tmp_path)
@@ -27,6 +32,7 @@ def test_a_rebuild_replaces_what_another_version_left(tmp_path: Path, switch: bo
     left.execute("CREATE TABLE state (one INTEGER PRIMARY KEY)")
     left.close()
     done = rebuild(parts, switch=switch)
+    assert left_in(tmp_path) == []
     assert (done.events, done.switched, "were not compared" in done.sentence) == (len(log.records), switch, True)
     if not switch:
         with pytest.raises(OutOfDate):
@@ -35,3 +41,25 @@ def test_a_rebuild_replaces_what_another_version_left(tmp_path: Path, switch: bo
     again = rebuild(installation(tmp_path))
     assert (again.equal, again.rows) == (True, done.rows)
     assert len(installation(tmp_path).views.entries(ACCOUNT, "151", Page(limit=5))) == 1
+
+
+def test_a_rebuild_that_only_compares_leaves_no_copy_of_anybody(tmp_path: Path) -> None:
+    parts = installation(tmp_path)
+    log, _ = eventful()
+    parts.domain_log.append(log.records)
+    assert (rebuild(parts, switch=False).equal, left_in(tmp_path)) == (True, [])
+
+
+def test_a_rebuild_that_is_interrupted_leaves_no_copy_of_anybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = installation(tmp_path)
+    log, _ = eventful()
+    parts.domain_log.append(log.records)
+
+    def interrupted(*_: object) -> None:
+        assert left_in(tmp_path) != []
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("services.rebuild.compare", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        rebuild(parts)
+    assert left_in(tmp_path) == []
