@@ -125,6 +125,7 @@ def serve(parts: Installation, host: str, port: int, outside: Outside | None = N
 def app_of(parts: Installation, stopping: Callable[[], bool], outside: Outside | None = None) -> Front:
     """The API over an installation's parts; its streams end when `stopping` says so. Without `outside` nothing can be connected."""
     from services.api.app import create_app
+    from services.api.aside import AT_ONCE, THREADS, Aside
 
     serving = parts.serving(None if outside is None else outside.cursors)
     return create_app(
@@ -137,6 +138,7 @@ def app_of(parts: Installation, stopping: Callable[[], bool], outside: Outside |
         stopping=stopping,
         connecting=None if outside is None else outside.connecting(),
         push=None if outside is None else outside.push(),
+        aside=Aside(THREADS) if parts.on_postgres or parts.on_kafka else AT_ONCE,
     )
 
 

@@ -51,17 +51,22 @@ class Tokens:
         self._checked.clear()
         return self._store.revoke(id)
 
+    def remembered(self, text: str) -> Token | None:
+        """The live token with this text, if it was checked a moment ago. Asks no store."""
+        # By digest, also in memory: a look-up's duration then says nothing about the text, and no secret is kept.
+        known = self._checked.get(_digest(text))
+        return known[1] if known is not None and 0 <= self._clock() - known[0] < REMEMBERED_MS else None
+
     def check(self, text: str) -> Token | None:
-        """The live token with this text, or None. Needs no store for one that was checked a moment ago."""
+        """The live token with this text, or None. Usable by any number of threads."""
         if len(text) != _LENGTH or not text.startswith(PREFIX):
             return None
-        # By digest, also in memory: a look-up's duration then says nothing about the text, and no secret is kept.
+        known = self.remembered(text)
+        if known is not None:
+            return known
         digest = _digest(text)
-        now = self._clock()
-        known = self._checked.get(digest)
-        if known is not None and 0 <= now - known[0] < REMEMBERED_MS:
-            return known[1]
         self._checked.pop(digest, None)
+        now = self._clock()
         found = self._store.find(digest)
         if found is None or found.revoked or not hmac.compare_digest(found.digest, digest):
             return None

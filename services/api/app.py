@@ -24,6 +24,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from projections.views import Views
 from services.api import routes
+from services.api.aside import AT_ONCE, Aside
 from services.api.connecting import CONNECT, Desk
 from services.api.door import Door
 from services.api.gathering import Gathering
@@ -66,13 +67,14 @@ def create_app(
     ready_lag: int = READY_LAG,
     connecting: Connecting | None = None,
     push: Push | None = None,
+    aside: Aside = AT_ONCE,
 ) -> Front:
     """The API over these parts, as an ASGI application. `stopping` ends its streams. Without `connecting` or `push`, its routes for
-    that answer that nothing is set up."""
-    door = Door(tokens)
-    page = TimelinePage(reading, door, progress, wait_seconds)
+    that answer that nothing is set up. `aside` answers what the parts have to wait for."""
+    door = Door(tokens, aside)
+    page = TimelinePage(reading, door, progress, wait_seconds, aside=aside)
     metrics = Metrics(views, progress)
-    api = Api(reading, explainer, publisher, Gathering(publisher), progress, door, page, metrics, stopping, ready_lag)
+    api = Api(reading, explainer, publisher, Gathering(publisher), progress, door, page, metrics, stopping, ready_lag, aside)
     return Front(framework(api, Desk(connecting, door), Doorstep(push)), page, metrics)
 
 

@@ -51,11 +51,11 @@ class Desk:
             raise NotFound("no provider is set up here")
         return self._connecting
 
-    def account(self, scope: Any) -> str:
+    async def account(self, scope: Any) -> str:
         """The account whose operator asks; see `Door.account`."""
         if self._door is None:
             raise NotFound("no provider is set up here")
-        return self._door.account(scope, "ops")
+        return await self._door.account(scope, "ops")
 
 
 class ConsentBody(Struct):
@@ -103,7 +103,7 @@ def _time(ms: int) -> str:
 @post("/{provider:str}", operation_id="connect", status_code=200, responses=_answers(ConsentBody, "Where to go."))
 async def connect(request: Asked, desk: AtDesk, provider: Provider, user: User = None, account: p.Account = None) -> Response[bytes]:
     """Begin a consent in the browser that asks, whose cookie must come back with it. With the scope `ops`."""
-    link = desk.connecting.link(desk.account(request.scope), provider, query_of(request.scope).get("user"))
+    link = desk.connecting.link(await desk.account(request.scope), provider, query_of(request.scope).get("user"))
     started = await _untaken(desk.connecting.begin, link)
     return _json(ConsentBody(started.url, _time(started.until)), {"set-cookie": _cookie(desk, started)})
 
@@ -111,7 +111,7 @@ async def connect(request: Asked, desk: AtDesk, provider: Provider, user: User =
 @post("/{provider:str}/link", operation_id="handOver", status_code=200, responses=_answers(ConsentBody, "The link."))
 async def hand_over(request: Asked, desk: AtDesk, provider: Provider, user: User = None, account: p.Account = None) -> Response[bytes]:
     """A link to hand to the user, who begins the consent himself: good once, for a day. With the scope `ops`."""
-    link = desk.connecting.link(desk.account(request.scope), provider, query_of(request.scope).get("user"))
+    link = desk.connecting.link(await desk.account(request.scope), provider, query_of(request.scope).get("user"))
     ticket = await _untaken(desk.connecting.hand_over, link)
     return _json(ConsentBody(ticket.url, _time(ticket.until)))
 
@@ -119,7 +119,7 @@ async def hand_over(request: Asked, desk: AtDesk, provider: Provider, user: User
 @delete("/{provider:str}", operation_id="disconnect", status_code=200, responses=_answers(EndedBody, "It is disconnected."))
 async def disconnect(request: Asked, desk: AtDesk, provider: Provider, user: User = None, account: p.Account = None) -> Response[bytes]:
     """Disconnect: revoke the permission at the provider, forget it here, and read no more. With the scope `ops`."""
-    link = desk.connecting.link(desk.account(request.scope), provider, query_of(request.scope).get("user"))
+    link = desk.connecting.link(await desk.account(request.scope), provider, query_of(request.scope).get("user"))
     ended = await asyncio.to_thread(desk.connecting.disconnect, link)
     return _json(EndedBody(ended.revoked, ended.note))
 

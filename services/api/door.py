@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from domain.errors import BadInput, Forbidden
+from domain.tokens import Token
+from services.api.aside import AT_ONCE, Aside
 from services.api.problems import Unauthorised
 from services.api.questions import query_of
 from services.tokens import EVERY_ACCOUNT, Tokens
@@ -21,15 +23,13 @@ _FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")
 class Door:
     """Lets in who shows a live token with one of the scopes asked for. Scopes are ASGI's connection scopes where named `scope`."""
 
-    def __init__(self, tokens: Tokens) -> None:
-        self._tokens = tokens
+    def __init__(self, tokens: Tokens, aside: Aside = AT_ONCE) -> None:
+        self._tokens, self._aside = tokens, aside
 
-    def account(self, scope: Mapping[str, Any], *any_of: str) -> str:
+    async def account(self, scope: Mapping[str, Any], *any_of: str) -> str:
         """The account that this request may ask about. Raises `Unauthorised`, `Forbidden`, and `BadInput` if a token for every
         account names none."""
-        token = self._tokens.check(_bearer(scope["headers"]))
-        if token is None:
-            raise Unauthorised("send `Authorization: Bearer rzv_...` with a live token")
+        token = await self._token(scope)
         if not any(needed in token.scopes for needed in any_of):
             raise Forbidden(f"this needs a token with the scope {' or '.join(any_of)}")
         named = query_of(scope).get("account") if b"account" in scope["query_string"] else None
@@ -41,15 +41,21 @@ class Door:
             raise BadInput("account", "required: this token is for every account")
         return named
 
-    def operator(self, scope: Mapping[str, Any]) -> None:
+    async def operator(self, scope: Mapping[str, Any]) -> None:
         """Let in an operator: by a token with the scope ops, or from the machine itself. Raises as `account`."""
         if _local(scope):
             return
-        token = self._tokens.check(_bearer(scope["headers"]))
-        if token is None:
-            raise Unauthorised("send `Authorization: Bearer rzv_...` with a live token")
+        token = await self._token(scope)
         if "ops" not in token.scopes:
             raise Forbidden("this needs a token with the scope ops")
+
+    async def _token(self, scope: Mapping[str, Any]) -> Token:
+        text = _bearer(scope["headers"])
+        # A thread for each request, to look into memory, would cost more than the rest of the door.
+        token = self._tokens.remembered(text) or await self._aside(self._tokens.check, text)
+        if token is None:
+            raise Unauthorised("send `Authorization: Bearer rzv_...` with a live token")
+        return token
 
 
 def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str:

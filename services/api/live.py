@@ -13,6 +13,7 @@ import msgspec
 
 from projections.contact_timeline import entry_id
 from projections.views import Change
+from services.api.aside import AT_ONCE, Aside
 from services.reading import Reading
 
 LOOK_AGAIN_SECONDS = 0.25
@@ -27,9 +28,10 @@ async def changes(
     account: str,
     contact: str | None,
     after: int | None,
-    may_go_on: Callable[[], bool],
+    may_go_on: Callable[[], Awaitable[bool]],
     stopping: Callable[[], bool],
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    aside: Aside = AT_ONCE,
 ) -> AsyncIterator[bytes]:
     """The stream's bytes. `may_go_on` is asked at each heartbeat, `stopping` at each look."""
     # In a thread: of an account where little happens, the read models are searched far.
@@ -37,8 +39,8 @@ async def changes(
     yield b"retry: 1000\n\n"
     looked, silent = -1, 0.0
     while True:
-        position = reading.position(account)
-        found = reading.changes(account, contact, place, _AT_ONCE) if position != looked else ()
+        position = await aside(reading.position, account)
+        found = await aside(reading.changes, account, contact, place, _AT_ONCE) if position != looked else ()
         if found:
             yield b"".join([frame(change) for change in found])
             place, silent = found[-1].id, 0.0
@@ -49,7 +51,7 @@ async def changes(
         await pause(LOOK_AGAIN_SECONDS)
         silent += LOOK_AGAIN_SECONDS
         if silent >= HEARTBEAT_SECONDS:
-            if not may_go_on():
+            if not await may_go_on():
                 return
             yield b": still here\n\n"
             silent = 0.0

@@ -25,6 +25,7 @@ from litestar.response import Stream
 from domain.errors import BadInput, RendezvousError, TryAgain
 from services.api import parameters as p
 from services.api import shapes
+from services.api.aside import Aside
 from services.api.door import Door
 from services.api.gathering import Gathering
 from services.api.live import changes
@@ -65,6 +66,7 @@ class Api:
     metrics: Metrics
     stopping: Callable[[], bool]
     ready_lag: int
+    aside: Aside
 
 
 Asked = Request[Any, Any, Any]
@@ -97,7 +99,7 @@ def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None)
 )
 async def publish(request: Asked, api: Parts, dry_run: p.DryRun = None, account: p.Account = None) -> Response[bytes]:
     """Publish source events: one (`application/cloudevents+json`) or up to 500 and 5 MiB (`application/cloudevents-batch+json`)."""
-    owner = api.door.account(request.scope, "events:publish")
+    owner = await api.door.account(request.scope, "events:publish")
     dry = flag(query_of(request.scope), "dry_run")
     kind = _media_type(request)
     raws, single = _events(await request.body(), kind)
@@ -143,7 +145,8 @@ def _receipts(receipts: list[Receipt], single: bool) -> Response[bytes]:
 @get("/contacts/{who:str}", operation_id="getContact", responses=_answers(shapes.ContactBody, "The contact.", 404))
 async def contact(request: Asked, api: Parts, who: p.Who, account: p.Account = None) -> Response[bytes]:
     """A contact by CRM id or address. A merged contact answers with its survivor."""
-    return _json(api.reading.contact(api.door.account(request.scope, "timeline:read"), who))
+    owner = await api.door.account(request.scope, "timeline:read")
+    return _json(await api.aside(api.reading.contact, owner, who))
 
 
 @get("/contacts/{who:str}/timeline", operation_id="getTimeline", responses=_answers(shapes.TimelineBody, "A page.", 404))
@@ -171,27 +174,28 @@ async def timeline(
 @get("/contacts/{who:str}/changes", operation_id="followContact", responses=_answers(str, "Server-sent events.", 404))
 async def contact_changes(request: Asked, api: Parts, who: p.Who, last_event_id: p.LastEventId = None, account: p.Account = None) -> Stream:
     """Changes of a contact's timeline as they happen (`entry`, `removed`)."""
-    owner = api.door.account(request.scope, "timeline:read")
-    return _stream(request, api, owner, api.reading.find(owner, who).row.contact)
+    owner = await api.door.account(request.scope, "timeline:read")
+    found = await api.aside(api.reading.find, owner, who)
+    return _stream(request, api, owner, found.row.contact)
 
 
 @get("/timeline-changes", operation_id="followTimelines", responses=_answers(str, "Server-sent events."))
 async def timeline_changes(request: Asked, api: Parts, last_event_id: p.LastEventId = None, account: p.Account = None) -> Stream:
     """Changes of all timelines of the account as they happen (`entry`, `removed`)."""
-    return _stream(request, api, api.door.account(request.scope, "timeline:read"), None)
+    return _stream(request, api, await api.door.account(request.scope, "timeline:read"), None)
 
 
 def _stream(request: Asked, api: Api, account: str, contact: str | None) -> Stream:
     told = request.headers.get("last-event-id")
     after = number({"Last-Event-ID": told}, "Last-Event-ID", 0) if told else None
 
-    def may_go_on() -> bool:
+    async def may_go_on() -> bool:
         try:
-            return api.door.account(request.scope, "timeline:read") == account
+            return await api.door.account(request.scope, "timeline:read") == account
         except RendezvousError:
             return False
 
-    content = changes(api.reading, account, contact, after, may_go_on, api.stopping)
+    content = changes(api.reading, account, contact, after, may_go_on, api.stopping, aside=api.aside)
     # X-Accel-Buffering: nginx would hold the stream back until its buffer is full.
     return Stream(content, media_type="text/event-stream", headers={"cache-control": "no-store", "x-accel-buffering": "no"})
 
@@ -199,7 +203,8 @@ def _stream(request: Asked, api: Api, account: str, contact: str | None) -> Stre
 @get("/meetings/{meeting:str}", operation_id="getMeeting", responses=_answers(dict[str, Any], "The meeting.", 404))
 async def meeting(request: Asked, api: Parts, meeting: p.Meeting, account: p.Account = None) -> Response[bytes]:
     """A meeting that stands in a timeline."""
-    return _json(api.reading.meeting(api.door.account(request.scope, "timeline:read"), meeting))
+    owner = await api.door.account(request.scope, "timeline:read")
+    return _json(await api.aside(api.reading.meeting, owner, meeting))
 
 
 # --- analysts --------------------------------------------------------------------------------------------------------------------
@@ -208,7 +213,8 @@ async def meeting(request: Asked, api: Parts, meeting: p.Meeting, account: p.Acc
 @get("/meetings/{meeting:str}/history", operation_id="getHistory", responses=_answers(History, "Its events.", 404))
 async def meeting_history(request: Asked, api: Parts, meeting: p.Meeting, account: p.Account = None) -> Response[bytes]:
     """A meeting's domain events, in order."""
-    return _json(api.reading.history(api.door.account(request.scope, "history:read"), meeting))
+    owner = await api.door.account(request.scope, "history:read")
+    return _json(await api.aside(api.reading.history, owner, meeting))
 
 
 @get("/decisions", operation_id="getDecisions", responses=_answers(shapes.DecisionsBody, "A page of decisions.", 404))
@@ -223,23 +229,23 @@ async def decisions(
     account: p.Account = None,
 ) -> Response[bytes]:
     """Which rules settled source events: of one event, of one meeting, of one subject, or all of the account."""
-    owner = api.door.account(request.scope, "history:read", "timeline:read", "ops")
+    owner = await api.door.account(request.scope, "history:read", "timeline:read", "ops")
     query = query_of(request.scope)
     named = {name: query[name] for name in ("event", "meeting", "subject") if name in query}
     if len(named) > 1:
         raise BadInput(list(named)[1], "ask about an event, a meeting or a subject, one at a time")
     count = number(query, "limit", 50, 1, MOST)
-    return _json(api.reading.decisions(owner, **named, cursor=query.get("cursor") or None, limit=count))
+    return _json(await api.aside(api.reading.decisions, owner, **named, cursor=query.get("cursor") or None, limit=count))
 
 
 @get("/explain", operation_id="explain", responses=_answers(Explained, "The explanation."))
 async def explain(request: Asked, api: Parts, what: p.What = None, account: p.Account = None) -> Response[bytes]:
     """Why something is, or is not, in a timeline."""
-    owner = api.door.account(request.scope, "timeline:read", "history:read", "ops")
+    owner = await api.door.account(request.scope, "timeline:read", "history:read", "ops")
     asked = query_of(request.scope).get("what", "").strip()
     if not asked:
         raise BadInput("what", "required: an event, a meeting, a subject, a contact or an address")
-    return _json(msgspec.json.encode(api.explainer.explain(owner, asked)))
+    return _json(msgspec.json.encode(await api.aside(api.explainer.explain, owner, asked)))
 
 
 # --- operators -------------------------------------------------------------------------------------------------------------------
@@ -248,9 +254,9 @@ async def explain(request: Asked, api: Parts, what: p.What = None, account: p.Ac
 @get("/connections", operation_id="getConnections", responses=_answers(shapes.ConnectionsBody, "The connections."))
 async def connections(request: Asked, api: Parts, account: p.Account = None) -> Response[bytes]:
     """The account's calendar connections and how they are."""
-    owner = api.door.account(request.scope, "ops", "timeline:read")
+    owner = await api.door.account(request.scope, "ops", "timeline:read")
     await look(api.reading, owner)
-    return _json(api.reading.connections(owner))
+    return _json(await api.aside(api.reading.connections, owner))
 
 
 @get("/healthz", responses={200: ResponseSpec(shapes.HealthBody, generate_examples=False)})
@@ -265,7 +271,7 @@ async def healthz() -> Response[bytes]:
 )
 async def readyz(api: Parts) -> Response[bytes]:
     """Are the read models close to what was accepted?"""
-    lag = api.progress.lag()
+    lag = await api.aside(api.progress.lag)
     if lag > api.ready_lag:
         raise TryAgain(f"{lag} events wait to be decided or folded; ready at {api.ready_lag}")
     return _json(b'{"status":"ready","lag":%d}' % lag)
@@ -274,8 +280,8 @@ async def readyz(api: Parts) -> Response[bytes]:
 @get("/metrics", responses={200: ResponseSpec(str, media_type=METRICS_TYPE)} | _errors(401, 403))
 async def metrics(request: Asked, api: Parts) -> Response[bytes]:
     """Numbers for Prometheus: to this machine, or to a token with the scope `ops`."""
-    api.door.operator(request.scope)
-    return Response(api.metrics.text(), media_type=METRICS_TYPE)
+    await api.door.operator(request.scope)
+    return Response(await api.aside(api.metrics.text), media_type=METRICS_TYPE)
 
 
 VERSION_1 = (

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
+from threading import Lock
 from typing import Any, NamedTuple
 
 from domain.errors import TryAgain
+from services.api.aside import AT_ONCE, Aside
 from services.api.door import Door
 from services.api.problems import Answer, answer_to
 from services.api.questions import ask_of, number, query_of
 from services.progress import Progress
-from services.reading import Reading
+from services.reading import Ask, Reading
 
 PREFIX, SUFFIX = "/v1/contacts/", "/timeline"
 LOOK_AGAIN_SECONDS = 0.02
@@ -61,26 +63,29 @@ class Whole(NamedTuple):
 class Kept:
     """Answers of one position of a set of read models. As long as that position stands nothing they say can have changed but how
     fresh it is: one that said so otherwise is none. With the next position all of them go, so that nothing erased outlives its erasing
-    here."""
+    here. Usable by any number of threads."""
 
     def __init__(self, most: int = KEPT_BYTES) -> None:
         self._most = most
         self._position, self._bytes = -1, 0
         self._pages: dict[tuple[str, str, bytes], Whole] = {}
+        self._lock = Lock()
 
     def get(self, position: int, asked: tuple[str, str, bytes], freshness: bytes) -> Whole | None:
         """The answer to this question at this position, if it was kept and is as fresh as that."""
-        page = self._pages.get(asked) if position == self._position else None
+        with self._lock:
+            page = self._pages.get(asked) if position == self._position else None
         return page if page is not None and page.freshness == freshness else None
 
     def put(self, position: int, asked: tuple[str, str, bytes], page: Whole) -> None:
         """Keep an answer. What does not fit any more starts anew."""
-        if position == self._position and (former := self._pages.pop(asked, None)) is not None:
-            self._bytes -= len(former.body)
-        if position != self._position or self._bytes + len(page.body) > self._most:
-            self._pages, self._position, self._bytes = {}, position, 0
-        self._pages[asked] = page
-        self._bytes += len(page.body)
+        with self._lock:
+            if position == self._position and (former := self._pages.pop(asked, None)) is not None:
+                self._bytes -= len(former.body)
+            if position != self._position or self._bytes + len(page.body) > self._most:
+                self._pages, self._position, self._bytes = {}, position, 0
+            self._pages[asked] = page
+            self._bytes += len(page.body)
 
 
 class KeptOfStores:
@@ -108,9 +113,10 @@ class TimelinePage:
         progress: Progress,
         wait_seconds: float,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        aside: Aside = AT_ONCE,
     ) -> None:
         self._reading, self._door, self._progress = reading, door, progress
-        self._wait_seconds, self._pause = wait_seconds, pause
+        self._wait_seconds, self._pause, self._aside = wait_seconds, pause, aside
         self._kept = KeptOfStores(reading.store)
 
     async def answer(self, who: str, scope: Mapping[str, Any]) -> Answer:
@@ -121,12 +127,15 @@ class TimelinePage:
             return answer_to(error, scope["path"])
 
     async def _page(self, who: str, scope: Mapping[str, Any]) -> Answer:
-        account = self._door.account(scope, "timeline:read")
+        account = await self._door.account(scope, "timeline:read")
         query = query_of(scope)
         ask = ask_of(query)
         if "wait_for" in query:
             await self.reached(account, number(query, "wait_for", 0))
         await look(self._reading, account)
+        return await self._aside(self._found, account, who, ask, scope)
+
+    def _found(self, account: str, who: str, ask: Ask, scope: Mapping[str, Any]) -> Answer:
         now, freshness = self._reading.freshness(account)
         asked = (account, who, bytes(scope["query_string"]))
         pages = self._kept.of(account)
@@ -147,10 +156,10 @@ class TimelinePage:
 
     async def reached(self, account: str, position: int) -> None:
         """Wait until the read models hold what was accepted up to this position. Raises `TryAgain` if that takes too long."""
-        there = self._progress.reached(account, position)
+        there = await self._aside(self._progress.reached, account, position)
         loop = asyncio.get_running_loop()
         until = loop.time() + self._wait_seconds
-        while not there():
+        while not await self._aside(there):
             if loop.time() >= until:
                 raise TryAgain(f"position {position} is not in the read models yet; ask again")
             await self._pause(LOOK_AGAIN_SECONDS)

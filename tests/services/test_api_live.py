@@ -78,7 +78,7 @@ class Reader:
         if self.meanwhile:
             self.meanwhile.pop(0)()
 
-    def allowed(self) -> bool:
+    async def allowed(self) -> bool:
         self.asked_again += 1
         return self.may_go_on
 
