@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,10 +119,10 @@ class Http:
         address = urlsplit(url)
         return cls(*await asyncio.open_connection(address.hostname, address.port), token)
 
-    async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
+    async def ask(self, method: str, path: str, body: bytes = b"", kind: str = "cloudevents") -> tuple[int, Any]:
         """Status and JSON."""
         head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self._token}\r\n"
-        head += f"Content-Type: application/cloudevents+json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head += f"Content-Type: application/{kind}+json\r\nContent-Length: {len(body)}\r\n\r\n"
         self._writer.write(head.encode() + body)
         told = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         length = int(told.partition(b"content-length:")[2].partition(b"\r\n")[0])
@@ -134,20 +134,22 @@ class Http:
 
 
 class Publishing:
-    """Posts events at a rate and follows some of them."""
+    """Posts events at a rate, so many `at_once` in a request, and follows some of them."""
 
-    def __init__(self, url: str, token: str, rate: int) -> None:
-        self._url, self._token, self._rate = url, token, rate
-        self._due: asyncio.Queue[int | None] = asyncio.Queue()
+    def __init__(self, url: str, token: str, rate: int, at_once: int = 1) -> None:
+        self._url, self._token, self._rate, self._at_once = url, token, rate, at_once
+        self._due: asyncio.Queue[Sequence[int] | None] = asyncio.Queue()
         self._following: list[asyncio.Task[float]] = []
 
     async def run(self, numbers: range) -> Published:
-        """Post these, each when it is due or, if the server is slower, as soon as a connection is free."""
+        """Post these, each when it is due (several when the last of them is) or, if the server is slower, as soon as a connection is
+        free."""
         began = time.perf_counter()
         publishers = [asyncio.create_task(self._publish()) for _ in range(PUBLISHERS)]
-        for at, number in enumerate(numbers):
-            await asyncio.sleep(began + at / self._rate - time.perf_counter())
-            self._due.put_nowait(number)
+        for at in range(0, len(numbers), self._at_once):
+            some = numbers[at : at + self._at_once]
+            await asyncio.sleep(began + (at + len(some) - 1) / self._rate - time.perf_counter())
+            self._due.put_nowait(some)
         for _ in publishers:
             self._due.put_nowait(None)
         await asyncio.gather(*publishers)
@@ -156,12 +158,13 @@ class Publishing:
 
     async def _publish(self) -> None:
         http = await Http.to(self._url, self._token)
-        while (number := await self._due.get()) is not None:
-            status, answer = await http.ask("POST", "/v1/source-events", told(number))
+        while (numbers := await self._due.get()) is not None:
+            body = told(numbers[0]) if self._at_once == 1 else b"[%b]" % b",".join(map(told, numbers))
+            status, answer = await http.ask("POST", "/v1/source-events", body, "cloudevents" if self._at_once == 1 else "cloudevents-batch")
             if status != 202:
                 raise RuntimeError(f"{status}: {answer}")
-            if number % FOLLOWED == 0:
-                self._following.append(asyncio.create_task(self._visible(number, time.perf_counter())))
+            accepted = time.perf_counter()
+            self._following += [asyncio.create_task(self._visible(n, accepted)) for n in numbers if n % FOLLOWED == 0]
         http.close()
 
     async def _visible(self, number: int, accepted: float) -> float:
