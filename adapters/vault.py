@@ -15,7 +15,7 @@ import binascii
 import hmac
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -32,6 +32,9 @@ _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{KEY_LENGTH}}}\.[A-Za-z0-9_-]*")
 _UNREADABLE = Person("", erased=True)
 _content = msgspec.json.Decoder(tuple[str, str | None])
 
+Whose = tuple[str, str]
+"""Whose a data key is: (account, person key)."""
+
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
@@ -45,10 +48,10 @@ class Keys(Protocol):
     def generation(self) -> int:
         """A number that differs after each `destroy`, whichever process called it."""
 
-    def get(self, account: str, keys: Sequence[str]) -> dict[str, bytes | None]:
-        """The data keys of those that are known; None for those that are erased."""
+    def get(self, keys: Collection[Whose]) -> dict[Whose, bytes | None]:
+        """The data keys of those that are known, of whatever accounts; None for those that are erased."""
 
-    def put(self, account: str, new: Mapping[str, bytes]) -> dict[str, bytes | None]:
+    def put(self, new: Mapping[Whose, bytes]) -> dict[Whose, bytes | None]:
         """Keep data keys for persons not known yet. Answers what stands there now, which is not always what was brought."""
 
     def destroy(self, account: str, keys: Sequence[str]) -> None:
@@ -75,22 +78,29 @@ class SealingVault:
 
     def seal(self, account: str, people: Sequence[tuple[str, str | None]]) -> list[str]:
         """See the port."""
+        return self.seal_all({account: people})[account]
+
+    def seal_all(self, people: Mapping[str, Sequence[tuple[str, str | None]]]) -> Mapping[str, list[str]]:
+        """See the port."""
         memory = self._current()
         known = memory.tokens.get
-        tokens = [known((account, address, name)) for address, name in people]
-        missing = [at for at, token in enumerate(tokens) if token is None]
-        if missing:
-            for at, token in zip(missing, self._seal(account, [people[at] for at in missing], memory), strict=True):
-                tokens[at] = token
-        return [token for token in tokens if token is not None]
+        tokens = {(account, *one): known((account, *one)) for account, some in people.items() for one in some}
+        missing = [one for one, token in tokens.items() if token is None]
+        sealed = self._seal(missing, memory) if missing else {}
+        return {account: [tokens[account, *one] or sealed[account, *one] for one in some] for account, some in people.items()}
 
     def open(self, account: str, tokens: Iterable[str]) -> Mapping[str, Person]:
         """See the port. What is no token of this account opens to an erased person without a key; nothing raises."""
+        return self.open_all({account: tokens})
+
+    def open_all(self, tokens: Mapping[str, Iterable[str]]) -> Mapping[str, Person]:
+        """See the port."""
         memory = self._current()
         known = memory.people.get
-        people = {token: known((account, token)) for token in tokens}
-        missing = [token for token, person in people.items() if person is None]
-        opened = self._open(account, missing, memory) if missing else {}
+        accounts = {token: account for account, some in tokens.items() for token in some}
+        people = {token: known((account, token)) for token, account in accounts.items()}
+        missing = {token: accounts[token] for token, person in people.items() if person is None}
+        opened = self._open(missing, memory) if missing else {}
         return {token: person or opened[token] for token, person in people.items()}
 
     def erase(self, account: str, keys: Iterable[str]) -> None:
@@ -109,31 +119,32 @@ class SealingVault:
             self._memory = memory = _Memory(generation, self._remembered)
         return memory
 
-    def _seal(self, account: str, people: Sequence[tuple[str, str | None]], memory: _Memory) -> list[str]:
-        keys = [self.key(account, address) for address, _ in people]
-        data_keys = self._data_keys(account, keys)
-        tokens = []
-        for key, (address, name) in zip(keys, people, strict=True):
-            data_key = data_keys[key]
+    def _seal(self, people: Sequence[tuple[str, str, str | None]], memory: _Memory) -> dict[tuple[str, str, str | None], str]:
+        """The tokens of these (account, address, name)."""
+        keys = [(account, self.key(account, address)) for account, address, _ in people]
+        data_keys = self._data_keys(keys)
+        tokens = {}
+        for at, one in zip(keys, people, strict=True):
+            data_key = data_keys[at]
             if data_key is None:
                 # Not remembered: the memory would hold the address of somebody who is erased.
-                tokens.append(f"{key}.")
+                tokens[one] = f"{at[1]}."
             else:
-                token = _sealed(data_key, account, key, address, name)
-                memory.tokens.put((account, address, name), token)
-                tokens.append(token)
+                tokens[one] = token = _sealed(data_key, *at, *one[1:])
+                memory.tokens.put(one, token)
         return tokens
 
-    def _data_keys(self, account: str, keys: Sequence[str]) -> dict[str, bytes | None]:
-        known = self._keys.get(account, keys)
-        new = {key: secrets.token_bytes(_DATA_KEY_BYTES) for key in keys if key not in known}
-        return known | self._keys.put(account, new) if new else known
+    def _data_keys(self, keys: Sequence[Whose]) -> dict[Whose, bytes | None]:
+        known = self._keys.get(keys)
+        new = {at: secrets.token_bytes(_DATA_KEY_BYTES) for at in keys if at not in known}
+        return known | self._keys.put(new) if new else known
 
-    def _open(self, account: str, tokens: Sequence[str], memory: _Memory) -> dict[str, Person]:
-        well_formed = [token for token in tokens if _TOKEN.fullmatch(token)]
-        data_keys = self._keys.get(account, list({key_of(token) for token in well_formed}))
-        opened = dict.fromkeys(tokens, _UNREADABLE)
-        for token in well_formed:
+    def _open(self, accounts: Mapping[str, str], memory: _Memory) -> dict[str, Person]:
+        """The people behind these tokens, each with its account."""
+        well_formed = [(token, account) for token, account in accounts.items() if _TOKEN.fullmatch(token)]
+        data_keys = self._keys.get({(account, key_of(token)) for token, account in well_formed})
+        opened = dict.fromkeys(accounts, _UNREADABLE)
+        for token, account in well_formed:
             opened[token] = person = _opened(account, token, data_keys)
             # Not remembered if unreadable: whoever makes tokens up would push out those of people.
             if person.key:
@@ -156,11 +167,11 @@ def _sealed(data_key: bytes, account: str, key: str, address: str, name: str | N
     return f"{key}.{_base64(nonce + AESGCM(data_key).encrypt(nonce, content, account.encode()))}"
 
 
-def _opened(account: str, token: str, data_keys: Mapping[str, bytes | None]) -> Person:
-    """The person behind a well-formed token, given the data keys of this account."""
+def _opened(account: str, token: str, data_keys: Mapping[Whose, bytes | None]) -> Person:
+    """The person behind a well-formed token, given the data keys."""
     key, box = key_of(token), token[KEY_LENGTH + 1 :]
-    data_key = data_keys.get(key)
-    if not box or (data_key is None and key in data_keys):
+    data_key = data_keys.get((account, key))
+    if not box or (data_key is None and (account, key) in data_keys):
         return Person(key, erased=True)
     content = _unboxed(data_key, account, box) if data_key else None
     if content is None:

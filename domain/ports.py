@@ -143,8 +143,14 @@ class Vault(Protocol):
         """A token for each (address, name), in order. The same pair gives the same token. Keys are durable when this returns.
         An erased person's token holds nothing."""
 
+    def seal_all(self, people: Mapping[str, Sequence[tuple[str, str | None]]]) -> Mapping[str, list[str]]:
+        """As `seal`, for the people of several accounts in one go."""
+
     def open(self, account: str, tokens: Iterable[str]) -> Mapping[str, Person]:
         """The people behind these tokens; erased ones with nothing but their key."""
+
+    def open_all(self, tokens: Mapping[str, Iterable[str]]) -> Mapping[str, Person]:
+        """As `open`, for the tokens of several accounts in one go. No two accounts have a token in common."""
 
     def erase(self, account: str, keys: Iterable[str]) -> None:
         """Destroy the keys of these people, for ever: every token of theirs, old or new, opens to nothing."""
@@ -214,8 +220,8 @@ class Store(Protocol):
     def snapshots(self, streams: Sequence[UUID]) -> dict[UUID, Snapshot]:
         """The snapshots of those of these streams that have one."""
 
-    def look_up(self, table: str, account: str, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """The values of each key that has some, in no order."""
+    def look_up(self, table: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
+        """The values of each (account, key) that has some, in no order; of whatever accounts, in one go."""
 
     def notifications(self, after: int, limit: int) -> list[tuple[int, UUID, int, str, bytes]]:
         """Events in the order of recording: (id, stream, version, name, body)."""

@@ -372,9 +372,18 @@ def time_decisions(parts: Installation, sync: Sync) -> Decisions:
         began = time.perf_counter()
         while (counts := sync.step("0")) is not None:
             events += counts.total()
-            ends.append(parts.store.end())  # some microseconds a batch
+            ends += _evenly(ends[-1], parts.store.end(), -(-counts.total() // _AT_ONCE))  # some microseconds a step
         seconds = time.perf_counter() - began
     return Decisions(events, seconds, ends)
+
+
+def _evenly(low: int, high: int, parts: int) -> list[int]:
+    """The ends of so many parts. A step is one transaction, or several where each is committed behind the next.
+
+    >>> _evenly(100, 400, 3), _evenly(100, 400, 1)
+    ([200, 300, 400], [400])
+    """
+    return [low + (high - low) * part // parts for part in range(1, parts + 1)]
 
 
 def time_folding(project: Project) -> Folding:

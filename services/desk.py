@@ -2,15 +2,16 @@
 batch adds to them, so that a later event sees what an earlier one of the same batch decided.
 
 Nothing here decides. Aggregates stay on the desk between batches, since one process owns a partition; if somebody else
-recorded meanwhile, the commit conflicts and the desk is cleared.
+recorded meanwhile, the commit conflicts and the desk is cleared. What was handed over to be committed stays on it until it is, so that
+what the store does not know yet is known here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -139,6 +140,8 @@ class Aggregates:
 
 _Values = tuple[str, ...] | dict[str, None]
 
+_NOTHING_ADDED: dict[str, None] = {}
+
 
 def _held(values: tuple[str, ...]) -> _Values:
     """The values of one key, as many as there are."""
@@ -180,17 +183,25 @@ class Desk:
 
     # --- fetching ------------------------------------------------------------------------------------------------------------
 
-    def open(self, account: str, tokens: Iterable[str]) -> None:
-        """Have these people here, once a batch: who was judged already is opened if somebody asks for him."""
+    def open(self, tokens: Mapping[str, Iterable[str]]) -> None:
+        """Have these people, by account, here, once a batch: who was judged already is opened if somebody asks for him."""
         judged = self._judged
-        self._closed[account] = closed = [token for token in tokens if (account, token) in judged]
-        self._people.update(self._vault.open(account, set(tokens).difference(closed)))
+        wanted: dict[str, set[str]] = {}
+        for account, some in tokens.items():
+            self._closed[account] = closed = [token for token in some if (account, token) in judged]
+            if missing := set(some).difference(closed):
+                wanted[account] = missing
+        self._people.update(self._vault.open_all(wanted))
 
     def sit(self, account: str) -> None:
         """Decide about this account from now on."""
         self.account_id = account
         self._index = self._index_of(account)
         self.account = self._accounts.get(self._store, account)
+
+    def fetch_accounts(self, wanted: Iterable[str]) -> None:
+        """Have these accounts here."""
+        self._accounts.fetch(self._store, wanted)
 
     def fetch_connections(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Have these (account, user)'s connections here."""
@@ -211,18 +222,21 @@ class Desk:
             self._meetings.fetch(self._store, pending)
             pending = [m.into.hex for s in pending if (m := self._meetings.get(self._store, s)).into is not None]
 
-    def look_up(self, table: str, account: str, keys: Iterable[str]) -> None:
-        """Have these keys' entries of an index here."""
-        entries = self._index_of(account)[table]
-        known = entries.known
-        missing = [k for k in dict.fromkeys(keys) if k not in known]
-        if missing:
-            found = self._store.look_up(table, account, missing)
-            self._kept_entries += len(missing)
-            for k in missing:
-                added = entries.added.pop(k, None)
-                values = found.get(k, ())
-                known[k] = _held(values if added is None else tuple(dict.fromkeys((*values, *added))))
+    def look_up(self, table: str, wanted: Mapping[str, Iterable[str]]) -> None:
+        """Have these keys' entries of an index, by account, here."""
+        missing: dict[tuple[str, str], dict[str, None]] = {}
+        for account, keys in wanted.items():
+            entries = self._index_of(account)[table]
+            for key in dict.fromkeys(keys):
+                if key not in entries.known:
+                    missing[account, key] = entries.added.pop(key, _NOTHING_ADDED)
+        if not missing:
+            return
+        found = self._store.look_up(table, list(missing))
+        self._kept_entries += len(missing)
+        for (account, key), added in missing.items():
+            values = found.get((account, key), ())
+            self._indexes[account][table].known[key] = _held(tuple(dict.fromkeys((*values, *added))) if added else values)
 
     def _index_of(self, account: str) -> dict[str, _Entries]:
         found = self._indexes.get(account)
@@ -280,7 +294,7 @@ class Desk:
         """The values of a key of an index, sorted."""
         found = self._index[table].known.get(key)
         if found is None:
-            self.look_up(table, self.account_id, [key])
+            self.look_up(table, {self.account_id: [key]})
             found = self._index[table].known[key]
         return tuple(found) if len(found) < 2 else tuple(sorted(found))
 
@@ -288,7 +302,7 @@ class Desk:
         """Is this one of the values of a key, be they many?"""
         known = self._index[table].known
         if key not in known:
-            self.look_up(table, self.account_id, [key])
+            self.look_up(table, {self.account_id: [key]})
         return value in known[key]
 
     def named(self, names: Iterable[str]) -> list[str]:
@@ -373,30 +387,39 @@ class Desk:
 
     # --- the end of a batch --------------------------------------------------------------------------------------------------
 
-    def commit(self, places: Sequence[Place]) -> int:
-        """Write everything in one transaction and make ready for the next batch. Returns how many events were recorded.
-        On any error nothing was written and the desk is cleared."""
-        count = len(self.events)
+    def commit(self, places: Sequence[Place]) -> None:
+        """Write everything in one transaction and make ready for the next batch. On any error nothing was written and the desk is
+        cleared."""
         try:
-            kinds = (self._accounts, self._connections, self._contacts, self._meetings)
-            snapshots = [snapshot for kind in kinds for snapshot in kind.snapshots()]
-            self._store.commit(self.events, [*self._changes.values(), *self._additions], places, snapshots, self._requests)
+            self.hand_over(places)()
         except BaseException:
             self.clear()
             raise
+        self.written()
+
+    def hand_over(self, places: Sequence[Place]) -> Callable[[], None]:
+        """What writes everything in one transaction, in any thread. The desk is ready for the next batch, and remembers what the store does
+        not know yet, until all that was handed over is `written`, or it is cleared because something could not be."""
+        kinds = (self._accounts, self._connections, self._contacts, self._meetings)
+        snapshots = [snapshot for kind in kinds for snapshot in kind.snapshots()]
+        index = [*self._changes.values(), *self._additions]
+        commit = partial(self._store.commit, self.events, index, places, snapshots, self._requests)
         self.events, self._changes, self._additions, self._requests = [], {}, [], []
+        self._people.clear()
+        self._closed.clear()
+        return commit
+
+    def written(self) -> None:
+        """Everything that was handed over is in the store: what is too much can be forgotten."""
         if self._kept_entries > KEPT_ENTRIES:
             self._forget_index()
         for entries in self._adding:
             entries.added.clear()
         self._adding.clear()
-        self._people.clear()
-        self._closed.clear()
         if len(self._judged) > KEPT:
             self._judged.clear()
         self._meetings.trim(KEPT)
         self._contacts.trim(KEPT)
-        return count
 
     def clear(self) -> None:
         """Forget everything that was fetched or decided and not committed."""

@@ -182,7 +182,8 @@ class _Question:
         """The meetings that these people were ever in, or are logged in, or are associated with in the CRM; the newest ones, whose ids
         are the greatest."""
         found: set[str] = set()
-        for values in self.store.look_up("people", self.account, [*self.asked.keys, *map(association_key, self.asked.contacts)]).values():
+        keys = [*self.asked.keys, *map(association_key, self.asked.contacts)]
+        for values in self.store.look_up("people", [(self.account, key) for key in keys]).values():
             found.update(str(UUID(value)) for value in values)
         for contact in self.asked.contacts:
             found.update(entry.meeting for entry in self.views.entries_of_contact(self.account, contact))

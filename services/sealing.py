@@ -36,14 +36,15 @@ def keep(event: SourceEvent, vault: Vault) -> SourceEvent:
 
 
 def keep_all(events: list[SourceEvent], vault: Vault) -> list[SourceEvent]:
-    """The events in their kept form, every address of them sealed in one go a account."""
+    """The events in their kept form, every address of them sealed in one go."""
     bared = [_bared(e) for e in events]
     wanted: dict[str, dict[tuple[str, str | None], None]] = {}
     for event in bared:
         wanted.setdefault(event.account, {}).update(dict.fromkeys(_people(event)))
     tokens: dict[tuple[str, str, str | None], str] = {}
-    for account, people in wanted.items():
-        for (address, name), token in zip(people, vault.seal(account, list(people)), strict=True):
+    sealed = vault.seal_all({account: list(people) for account, people in wanted.items() if people})
+    for account, found in sealed.items():
+        for (address, name), token in zip(wanted[account], found, strict=True):
             tokens[account, address, name] = token
     return [_sealed(e, tokens) for e in bared]
 

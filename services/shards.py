@@ -29,6 +29,7 @@ PROBE_SECONDS = 0.5
 
 T = TypeVar("T")
 R = TypeVar("R")
+V = TypeVar("V")
 
 
 def store_of(partition: int, stores: int) -> int:
@@ -65,6 +66,13 @@ class Each(Generic[T]):
     def ask(self, account: str, question: Callable[[T], R]) -> R:
         """The answer of an account's own. Raises `TryAgain` if its store is away."""
         return self._ask(self.store(account), question)
+
+    def ask_each(self, by_account: Mapping[str, V], question: Callable[[T, Mapping[str, V]], R]) -> list[R]:
+        """The answer of each store that has some of these accounts, asked about those. Raises as `ask`."""
+        shares: dict[int, dict[str, V]] = {}
+        for account, one in by_account.items():
+            shares.setdefault(self.store(account), {})[account] = one
+        return [self._ask(store, partial(_asked, question, share)) for store, share in shares.items()]
 
     def answers(self, question: Callable[[T], R]) -> list[R]:
         """The answers of all that can be asked at the moment. Raises `TryAgain` if none can."""
@@ -105,6 +113,10 @@ class Each(Generic[T]):
         return True
 
 
+def _asked(question: Callable[[T, Mapping[str, V]], R], share: Mapping[str, V], own: T) -> R:
+    return question(own, share)
+
+
 class RoutedVault:
     """`ports.Vault` over several: an account's people are sealed by its own store's."""
 
@@ -122,6 +134,20 @@ class RoutedVault:
     def open(self, account: str, tokens: Iterable[str]) -> Mapping[str, Person]:
         """See the port."""
         return self._of.ask(account, lambda own: own.open(account, tokens))
+
+    def seal_all(self, people: Mapping[str, Sequence[tuple[str, str | None]]]) -> Mapping[str, list[str]]:
+        """See the port."""
+        found: dict[str, list[str]] = {}
+        for sealed in self._of.ask_each(people, lambda own, some: own.seal_all(some)):
+            found.update(sealed)
+        return found
+
+    def open_all(self, tokens: Mapping[str, Iterable[str]]) -> Mapping[str, Person]:
+        """See the port."""
+        found: dict[str, Person] = {}
+        for opened in self._of.ask_each(tokens, lambda own, some: own.open_all(some)):
+            found.update(opened)
+        return found
 
     def erase(self, account: str, keys: Iterable[str]) -> None:
         """See the port."""

@@ -4,75 +4,40 @@ For every record: the aggregates it concerns, the rule that settles it, the doma
 position are committed together; on a conflict nothing was written, the desk is cleared and the batch is decided again from a
 fresh load, so that a repeated position is never doubled. A record that cannot be read goes to the dead letters with its
 original bytes and holds nobody up.
+
+Where commits are waited for, a batch is committed while the next is decided. What must stay true: a batch is begun to be committed only
+when the one before it is, so that what is committed is always a beginning of the log; what is decided meanwhile counts for nothing if
+that fails; and when a step returns nothing is under way.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
-from operator import attrgetter
-from typing import Any
-from uuid import UUID
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 import structlog
-from msgspec.structs import replace
 
-from domain import sighting
-from domain.account import is_known, own_domains
-from domain.asking import Known, answered
-from domain.association import contacts_of
-from domain.copies import outside
-from domain.decisions import Decision, Outcome, Rule
-from domain.errors import Conflict, PositionLost
-from domain.events import (
-    AccountConfigured,
-    ClockTicked,
-    ConnectionActivated,
-    ConnectionDeauthorised,
-    ConnectionDisconnected,
-    DeletionsHeld,
-    Event,
-    Revision,
-    Sighting,
-    SourceEventDecided,
-    UserAdded,
-    UserRemoved,
-)
-from domain.identity import alike, identities, likeness, likeness_key, likeness_sought, starts_of
-from domain.listing import missing_from
-from domain.meeting import Cause, Meeting, absorb, learn
-from domain.naming import decided_stream, meeting_stream
-from domain.people import key_of
-from domain.ports import DeadLetter, DeadLetters, LogRecord, Place, SourceLog, Store, Vault
-from domain.recurrence import millis
-from domain.source_events import (
-    ActivatedData,
-    ConfiguredData,
-    ContactData,
-    FailedData,
-    MeetingData,
-    MergedData,
-    Problem,
-    SourceEvent,
-    UserData,
-    read,
-)
-from services.contacts import Contacts, association_key, order_of
+from domain.decisions import Outcome, Rule
+from domain.errors import Conflict, PositionLost, RendezvousError
+from domain.ports import DeadLetters, LogRecord, Place, SourceLog, Store, Vault
+from services.deciding import Batch
 from services.desk import Desk
-from services.sealing import keep_all, tokens_of
-from services.tracing import followed, is_listening
 
 log = structlog.get_logger(__name__)
 
 BATCH = 1000
 """Records decided and committed at a time."""
 
-OF_ONE_SIDE = ("google", "office365", "hubspot")
-"""Providers whose side is known."""
-
 TRIES = 8
 """How often a batch is decided again after a conflict before the conflict is somebody's bug."""
+
+AHEAD = 8
+"""Batches of a step at most, where each is committed behind the next: who asks to stop waits for no more."""
+
+Behind = Callable[[Callable[[], None]], Callable[[], object]]
+"""Begins something in another thread; what it gives waits for the end, and raises what was raised."""
 
 Counts = Counter[tuple[str, str]]
 """How many source events were settled by (rule, outcome), main decision each."""
@@ -82,16 +47,27 @@ class Sync:
     """Decides partitions of a source log into a store. One instance owns its partitions; several own different ones."""
 
     def __init__(
-        self, source: SourceLog, store: Store, vault: Vault, dead: DeadLetters, clock: Callable[[], int], batch: int = BATCH
+        self,
+        source: SourceLog,
+        store: Store,
+        vault: Vault,
+        dead: DeadLetters,
+        clock: Callable[[], int],
+        batch: int = BATCH,
+        behind: Behind | None = None,
     ) -> None:
+        """With `behind`, a batch is committed by it while the next is decided."""
         self._source, self._store, self._vault, self._dead, self._clock = source, store, vault, dead, clock
         self._batch = batch
+        self._behind, self._ahead = (_at_once, 1) if behind is None else (behind, AHEAD)
         self._desk = Desk(store, vault)
         self._places: dict[str, int] = {}
         self._turn = 0
+        self._writing: _Writing | None = None
 
     def step(self, *partitions: str) -> Counts | None:
-        """Decide the next batch of these partitions, in one transaction. None if there is nothing to decide."""
+        """Decide the next batch of these partitions, in one transaction; several, one after the other, where one is committed behind the
+        next. All of it is committed when this returns. None if there is nothing to decide."""
         for attempt in range(TRIES):
             for partition in partitions:
                 if partition not in self._places:
@@ -101,16 +77,29 @@ class Sync:
                 for partition in partitions:
                     self._look_for_the_end(partition)
                 return None
+            counts: Counts = Counter()
             try:
-                counts, decided = self.decide(records)
+                with self._or_nothing(counts):
+                    self._decide_on(partitions, records, counts)
             except Conflict:
                 # Somebody else recorded first. What we know is old: look again.
                 log.info("conflict", partitions=partitions, attempt=attempt + 1)
-                self._places.clear()
-                continue
-            self._places.update(_ends(records[:decided]))
+                if not counts:
+                    continue
             return counts
         raise Conflict(f"{', '.join(partitions)} could not be decided in {TRIES} tries: does another process own it?")
+
+    def _decide_on(self, partitions: Sequence[str], records: list[LogRecord], counts: Counts) -> None:
+        """These records, and those that follow as long as there are whole batches of them and it is not too much for a step."""
+        for ahead in range(1, self._ahead + 1):
+            decided = self._begin(records, counts)
+            self._places.update(_ends(records[:decided]))
+            if len(records) < self._batch or ahead == self._ahead:
+                break
+            records = self._next(partitions)
+            if not records:
+                break
+        self._finish(counts)
 
     def _next(self, partitions: Sequence[str]) -> list[LogRecord]:
         """At most a batch of records: where little comes of each, of all of them. The one to begin with changes, so that none has to
@@ -132,547 +121,64 @@ class Sync:
 
     def decide(self, records: list[LogRecord]) -> tuple[Counts, int]:
         """Decide these records, or the first so many of them, and commit them. Raises `Conflict` with nothing written."""
-        batch = _Batch(self._desk, self._vault, self._clock())
+        counts: Counts = Counter()
+        with self._or_nothing(counts):
+            decided = self._begin(records, counts)
+            self._finish(counts)
+        return counts, decided
+
+    def _begin(self, records: list[LogRecord], counts: Counts) -> int:
+        """Decide these records, or the first so many of them, and begin to commit them once what was begun before is committed."""
+        batch = Batch(self._desk, self._vault, self._clock(), lambda: self._settle(counts))
+        decided, letters = batch.decide(records)
+        self._settle(counts)
+        if letters:
+            self._dead.put(letters)
+        commit = self._desk.hand_over([Place(partition, position) for partition, position in _ends(records[:decided]).items()])
+        self._writing = _Writing(self._behind(commit), batch.settled)
+        return decided
+
+    def _finish(self, counts: Counts) -> None:
+        """Wait until everything that was begun is committed."""
+        self._settle(counts)
+        self._desk.written()
+
+    def _settle(self, counts: Counts) -> None:
+        """Wait until what was begun last is committed. Raises what kept it from being so."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.end()
+            counts.update({(rule.value, outcome.value): count for (rule, outcome), count in writing.settled.items()})
+
+    @contextmanager
+    def _or_nothing(self, counts: Counts) -> Iterator[None]:
+        """On any error nothing is under way afterwards, and nothing is known any more of what was decided."""
         try:
-            decided, letters = batch.decide(records)
-            if letters:
-                self._dead.put(letters)
-            self._desk.commit([Place(partition, position) for partition, position in _ends(records[:decided]).items()])
+            yield
         except BaseException:
+            with suppress(RendezvousError):  # one error is told; how far the store is will be asked of it anew
+                self._settle(counts)
             self._desk.clear()
+            self._places.clear()
             raise
-        return Counter({(rule.value, outcome.value): count for (rule, outcome), count in batch.settled.items()}), decided
+
+
+class _Writing(NamedTuple):
+    """A batch that is being committed: what waits for its end, and how its source events were settled."""
+
+    end: Callable[[], object]
+    settled: Counter[tuple[Rule, Outcome]]
+
+
+def _at_once(commit: Callable[[], None]) -> Callable[[], object]:
+    commit()
+    return _nothing
+
+
+def _nothing() -> None:
+    """It was done before."""
 
 
 def _ends(records: list[LogRecord]) -> dict[str, int]:
     """How far each partition comes with these."""
     return {record.partition: record.position for record in records}
-
-
-class _Batch:
-    """One batch being decided: which account and which source event it is about, and how to record what follows."""
-
-    def __init__(self, desk: Desk, vault: Vault, now: int) -> None:
-        self.desk, self.vault, self.now = desk, vault, now
-        self.settled: Counter[tuple[Rule, Outcome]] = Counter()
-        self.cause = Cause("", 0, now)
-        self.contacts = Contacts(desk, vault, now)
-
-    def decide(self, records: list[LogRecord]) -> tuple[int, list[DeadLetter]]:
-        """Decide each record in order, and stop before one that erases: it must be the first of its batch. Returns how many were
-        decided, and those that could not be read."""
-        letters: list[DeadLetter] = []
-        events: list[tuple[LogRecord, SourceEvent | list[Problem]]] = [(r, read(r.body)) for r in records]
-        kept = [e for _, e in events if isinstance(e, SourceEvent)]
-        if any(map(_names_people, kept)):
-            kept = keep_all(kept, self.vault)  # written by somebody who did not come through our door
-        self._fetch(kept)
-        in_order = iter(kept)
-        for number, (record, event) in enumerate(events):
-            if not isinstance(event, SourceEvent):
-                letters.append(self._unreadable(record, event))
-                continue
-            known = next(in_order)
-            if number and known.kind.startswith("contact.") and self._erases(known):
-                return number, letters
-            self._one(record, known)
-        return len(records), letters
-
-    def _erases(self, event: SourceEvent) -> bool:
-        """Will this event destroy keys? That is done before its batch is committed, so that no crash can spare a key; what stood
-        before it in the batch would then be decided again as if it had been erased already."""
-        if self.desk.account_id != event.account:
-            self.desk.sit(event.account)
-        return self.contacts.erases(event)
-
-    def _fetch(self, events: list[SourceEvent]) -> None:
-        """Everything that the batch certainly needs, in a few queries."""
-        by_account: dict[str, list[SourceEvent]] = {}
-        for event in events:
-            by_account.setdefault(event.account, []).append(event)
-        streams: list[str] = []
-        connections: dict[tuple[str, str], None] = {}
-        contacts: dict[tuple[str, str], None] = {}
-        for account, some in by_account.items():
-            tokens: set[str] = set()
-            keys: list[str] = []
-            similar: list[str] = []
-            told: list[SourceEvent] = []
-            for event in some:
-                tokens.update(tokens_of(event))
-                if not event.kind.startswith("meeting."):
-                    if event.kind.startswith("delivery."):
-                        streams += _named([event.data.meeting])
-                    elif event.kind.startswith("contact."):
-                        contacts[account, event.subject] = None
-                        told.append(event)
-                    continue
-                provenance = event.data.provenance
-                if provenance.user:
-                    connections[account, provenance.user] = None
-                side = sighting.side_of(event)
-                mailbox = "crm" if side == "crm" else provenance.user
-                if mailbox:
-                    keys += identities(provenance.provider, mailbox, provenance.id, provenance.series_id, provenance.ical_uid)
-                if side == "crm" and isinstance(event.data, MeetingData):
-                    contacts.update(dict.fromkeys([(account, contact) for contact in event.data.associations.contacts]))
-                similar += likeness_sought(event)
-            self.desk.open(account, tokens)
-            self.desk.look_up("identities", account, keys)
-            self.desk.look_up("addresses", account, sorted({key_of(token) for token in tokens}))
-            self.desk.look_up("likeness", account, similar)
-            self.desk.sit(account)
-            self.desk.look_up("people", account, self.contacts.people_sought(told))
-            streams += self.desk.named(dict.fromkeys(keys))
-        self.desk.fetch_connections(connections)
-        self.desk.fetch_contacts(contacts)
-        self.desk.fetch_meetings(streams)
-
-    def _one(self, record: LogRecord, event: SourceEvent) -> None:
-        if self.desk.account_id != event.account:
-            self.desk.sit(event.account)
-        at = record.recorded_at if event.time is None else millis(event.time)
-        self.cause = Cause(event.id, at, self.now)
-        meeting, decisions = self._route(event, record)
-        self._decided(record, event.account, event.source, event.kind, event.subject, meeting, decisions)
-
-    def _decided(
-        self,
-        record: LogRecord,
-        account: str,
-        source: str,
-        kind: str,
-        subject: str,
-        meeting: str | None,
-        decisions: tuple[Decision, ...],
-    ) -> None:
-        main = decisions[0]
-        self.settled[main.rule, main.outcome] += 1
-        if is_listening():
-            said = {"partition": record.partition, "position": record.position, "meeting": meeting}
-            followed("decided", account, self.cause.event, rule=main.rule.value, outcome=main.outcome.value, **said)
-        self.desk.record_decided(
-            decided_stream(record.partition, record.position),
-            SourceEventDecided(
-                account=account,
-                at=self.cause.at,
-                recorded_at=self.now,
-                cause=self.cause.event,
-                source=source,
-                kind=kind,
-                subject=subject,
-                partition=record.partition,
-                position=record.position,
-                meeting=meeting,
-                decisions=decisions,
-            ),
-        )
-
-    def _unreadable(self, record: LogRecord, problems: list[Problem]) -> DeadLetter:
-        """A record nobody can read: its decision says so, its bytes go to the dead letters."""
-        letter = f"{record.partition}-{record.position}"
-        account = record.account or "unknown"
-        self.cause = Cause(letter, record.recorded_at, self.now)
-        if self.desk.account_id != account:
-            self.desk.sit(account)
-        errors = [{"pointer": p.pointer, "reason": p.reason} for p in problems]
-        decision = Decision(Rule.MALFORMED, Outcome.REJECTED, note={"letter": letter, "errors": errors[:20]})
-        self._decided(record, account, "", "unreadable", letter, None, (decision,))
-        return DeadLetter(letter, account, record.partition, record.position, self.now, errors, record.body)
-
-    # --- by kind -----------------------------------------------------------------------------------------------------------
-
-    def _route(self, event: SourceEvent, record: LogRecord) -> tuple[str | None, tuple[Decision, ...]]:
-        """Which meeting it was about, if any, and what was decided."""
-        noun, _, verb = event.kind.partition(".")
-        if noun == "meeting":
-            return self._meeting(self._sided(event), record)
-        if noun == "contact":
-            return None, self.contacts.decide(event, verb, self.cause)
-        if noun == "connection":
-            return None, self._connection(event, verb)
-        if noun == "calendar":
-            return None, self._listed(event)
-        if noun in ("account", "user", "clock"):
-            return None, self._account(event)
-        return self._delivery(event, record)
-
-    def _account(self, event: SourceEvent) -> tuple[Decision, ...]:
-        data, desk = event.data, self.desk
-        common: dict[str, Any] = {"account": event.account, "at": self.cause.at, "recorded_at": self.now, "cause": event.id}
-        if event.kind == "clock.ticked":
-            at = millis(data.at)
-            if desk.account.ticked is not None and at <= desk.account.ticked:
-                return (Decision(Rule.STALE, Outcome.IGNORED),)
-            self._tick({**common, "at": at})
-            return (Decision(Rule.RECORDED, Outcome.APPLIED),)
-        if event.kind == "account.configured":
-            return self._configure(data, common)
-        order = order_of(event, self.cause.at)
-        if order < desk.account.user_orders.get(event.subject, ""):
-            return (Decision(Rule.STALE, Outcome.IGNORED),)
-        if event.kind == "user.added":
-            told: UserAdded | UserRemoved = UserAdded(**common, user=event.subject, addresses=tuple(data.sealed), order=order)
-        else:
-            told = UserRemoved(**common, user=event.subject, order=order)
-        if is_known(desk.account, told):
-            return (Decision(Rule.DUPLICATE, Outcome.IGNORED),)
-        desk.record_account(told)
-        return (Decision(Rule.CRM_USER, Outcome.APPLIED),)
-
-    def _configure(self, data: ConfiguredData, common: dict[str, Any]) -> tuple[Decision, ...]:
-        desk, before = self.desk, self.desk.account
-        told = AccountConfigured(
-            **common,
-            domains=own_domains(data.domains),
-            never_log=tuple(data.never_log.sealed),
-            never_log_domains=tuple(d.strip().lower().lstrip("@") for d in data.never_log.domains if d.strip(" @")),
-            policy=data.policy,
-        )
-        if self.cause.at < before.configured_at:
-            return (Decision(Rule.STALE, Outcome.IGNORED),)
-        if is_known(before, told):
-            return (Decision(Rule.DUPLICATE, Outcome.IGNORED),)
-        desk.record_account(told)
-        if before.ticked is not None and data.policy.series != before.policy.series:
-            self._tick({**common, "at": before.ticked})  # the clock stands still, but series are laid out further or less far
-        return (Decision(Rule.RECORDED, Outcome.APPLIED),)
-
-    def _tick(self, common: dict[str, Any]) -> None:
-        series = self.desk.account.policy.series
-        self.desk.record_account(ClockTicked(**common, before_days=series.before_days, after_days=series.after_days))
-
-    def _connection(self, event: SourceEvent, verb: str) -> tuple[Decision, ...]:
-        data, user = event.data, event.subject
-        at = millis(data.at)
-        common: dict[str, Any] = {
-            "account": event.account,
-            "at": at,
-            "recorded_at": self.now,
-            "cause": event.id,
-            "user": user,
-            "provider": data.provider,
-        }
-        before = self.desk.connection(user)
-        if verb == "activated":
-            self.desk.record_connection(user, ConnectionActivated(**common, calendar=data.calendar, address=data.sealed))
-            for name in {data.calendar} - {None}:
-                self.desk.put("identities", _calendar_key(data.provider, name), user)
-        elif verb == "disconnected":
-            self.desk.record_connection(user, ConnectionDisconnected(**common, reason=data.reason))
-        else:
-            self.desk.record_connection(user, ConnectionDeauthorised(**common, reason=data.reason))
-        after = self.desk.connection(user)
-        if verb == "activated" and at in after.refused:
-            live = after.windows[-1]
-            return (Decision(Rule.ONE_CALENDAR, Outcome.IGNORED, note={"live": live.provider}),)
-        if after.facts == before.facts:
-            return (Decision(Rule.DUPLICATE, Outcome.IGNORED),)
-        return (Decision(Rule.ONE_CALENDAR if verb == "activated" else Rule.ACTIVE_WINDOW, Outcome.APPLIED),)
-
-    # --- meetings ------------------------------------------------------------------------------------------------------------
-
-    def _sided(self, event: SourceEvent) -> SourceEvent:
-        """A deletion by a publisher whose side nothing says, with the side on which its meeting is known."""
-        data = event.data
-        if event.kind != "meeting.deleted" or data.side or data.provenance.provider in OF_ONE_SIDE or sighting.side_of(event) == "crm":
-            return event
-        key = sighting.key(data.provenance.provider, "crm", data.provenance.id)
-        return replace(event, data=replace(data, side="crm")) if self.desk.entries("identities", key) else event
-
-    def _meeting(self, event: SourceEvent, record: LogRecord) -> tuple[str | None, tuple[Decision, ...]]:
-        side = sighting.side_of(event)
-        mailbox = sighting.mailbox_of(event, side, self._user_of_calendar)
-        if side == "calendar" and not event.data.provenance.user and mailbox != event.source and self._known_by_source(event):
-            mailbox = event.source  # told before its calendar was known: the same copy still
-        if side == "calendar" and not self._is_primary(event, mailbox):
-            return None, (Decision(Rule.PRIMARY_ONLY, Outcome.IGNORED),)
-        seen = sighting.of(event, mailbox, side, record.event, record.recorded_at)
-        target, others = self._found(seen, mailbox)
-        learned = learn(target, seen, self.cause, self.desk, others)
-        stream = learned.meeting.id.hex
-        if learned.event is not None:
-            self._record(target, learned.event, learned.meeting, stream, seen, mailbox, others)
-        return stream, learned.decisions
-
-    def _known_by_source(self, event: SourceEvent) -> bool:
-        provenance = event.data.provenance
-        return bool(self.desk.entries("identities", sighting.key(provenance.provider, event.source, provenance.id)))
-
-    def _record(
-        self, target: Meeting, event: Event, after: Meeting, stream: str, seen: Sighting, mailbox: str, others: tuple[Meeting, ...]
-    ) -> None:
-        desk = self.desk
-        desk.record_meeting(event, after)
-        for other in others:
-            gone, absorbed = absorb(other, after.id, self.cause)
-            desk.record_meeting(gone, absorbed)
-            for copy in other.copies.values():
-                self._index(copy, stream, copy.key.split("|")[1])
-        known = target.copies.get(seen.key)
-        self._index(seen, stream, mailbox, None if others else known)
-        if known is None and target.copies and seen.original is None and (own := self._begun_by(seen).hex) != stream:
-            desk.add("identities", _link_key(own), stream)
-
-    def _index(self, copy: Sighting, meeting: str, mailbox: str, known: Sighting | None = None) -> None:
-        """What leads to this meeting from now on."""
-        desk = self.desk
-        if known is None or (known.uid, known.series) != (copy.uid, copy.series):
-            for key in identities(copy.provider, mailbox, copy.id, copy.series, copy.uid):
-                desk.put("identities", key, meeting)
-            if copy.link and (linked := _uuid(copy.link)) is not None and linked != meeting:
-                desk.put("identities", _link_key(linked), meeting)  # for the row that our own copy overtook
-                if not desk.meeting(linked).copies:
-                    desk.add("people", _AWAITED, linked)  # and for any other copy that was the first when the link was written
-        if copy.side == "calendar" and known is None:
-            desk.add("people", _mailbox_key(copy.provider, mailbox), meeting)
-        for key in _new_guests(copy, known):
-            desk.add("people", key, meeting)
-        if copy.side == "crm":
-            for contact in contacts_of(copy) - (contacts_of(known) if known is not None else set()):
-                desk.add("people", association_key(contact), meeting)
-        if likeness(copy) and (starts := _new_starts(copy, known)) and self._may_be_like(copy):
-            for start in starts:
-                desk.add("likeness", likeness_key(copy, start), meeting)
-
-    def _found(self, seen: Sighting, mailbox: str) -> tuple[Meeting, tuple[Meeting, ...]]:
-        """The meeting this copy belongs to, and those now found to be the same; a new one if there is none."""
-        desk = self.desk
-        streams = desk.named(identities(seen.provider, mailbox, seen.id, seen.series, seen.uid))
-        if seen.link and (linked := _uuid(seen.link)) is not None:
-            streams += [linked] if desk.meeting(linked).copies else desk.named([_link_key(linked)])
-        if likeness(seen):
-            streams += self._alike(seen, streams)
-        found = self._known_of(streams)
-        if seen.original is not None or any(seen.key in meeting.copies for meeting in found.values()):
-            own = None
-        else:
-            own = self._begun_by(seen)
-            if (seen.side == "crm" and not found) or desk.has("people", _AWAITED, own.hex):
-                found |= self._known_of(desk.named([_link_key(own.hex)]))
-        if not found:
-            return desk.new_meeting(own or self._begun_by(seen)), ()
-        first, *rest = [found[id_] for id_ in sorted(found)]
-        return first, tuple(rest)
-
-    def _known_of(self, streams: Iterable[str]) -> dict[UUID, Meeting]:
-        """The meetings that these lead to, those of which nothing is known, or that are another account's, left out."""
-        found: dict[UUID, Meeting] = {}
-        for stream in dict.fromkeys(streams):
-            meeting = self.desk.meeting(stream)
-            if meeting.copies and meeting.account == self.desk.account_id:
-                found[meeting.id] = meeting
-        return found
-
-    def _begun_by(self, copy: Sighting) -> UUID:
-        """The meeting that this copy begins, where it is the first that is seen of one. Another copy may have been the first when a
-        link to it was written: it is known by the names that any of its copies would have given it."""
-        created = copy.created if copy.created is not None else copy.revisions[0].updated
-        return meeting_stream(self.desk.account_id, copy.key, created)
-
-    def _alike(self, seen: Sighting, known: list[str]) -> list[str]:
-        """The meeting that a booking row and its echo make by likeness: the one created nearest, and never one that has its
-        counterpart already."""
-        sought = [stream for start in starts_of(seen) for stream in self.desk.entries("likeness", likeness_key(seen, start, other=True))]
-        if not sought or not self._may_be_like(seen) or any(self._is_paired(self.desk.meeting(stream)) for stream in known):
-            return []
-        best: tuple[int, str, str] | None = None
-        for stream in sought:
-            meeting = self.desk.meeting(stream)
-            if stream in known or self._has_counterpart(meeting, seen):
-                continue
-            for copy in meeting.copies.values():
-                if alike(seen, copy, self._contact_key):
-                    near = (abs((copy.created or 0) - (seen.created or 0)), copy.key, stream)
-                    best = near if best is None or near < best else best
-        return [] if best is None else [best[2]]
-
-    def _may_be_like(self, copy: Sighting) -> bool:
-        """A calendar copy that is outside is like nothing."""
-        return copy.side == "crm" or outside(copy, (copy,), self.desk) is None
-
-    @staticmethod
-    def _is_paired(meeting: Meeting) -> bool:
-        """Are a booking and its calendar meeting in this one already? Then neither seeks the other."""
-        return {"calendar", "crm"} <= {o.side for o in meeting.copies.values() if _may_be_half(o)}
-
-    @staticmethod
-    def _has_counterpart(meeting: Meeting, seen: Sighting) -> bool:
-        """Is another copy of the same kind in this meeting already? Then it is not this one's."""
-        return any(o.side == seen.side and o.key != seen.key and _may_be_half(o) for o in meeting.copies.values())
-
-    def _contact_key(self, contact: str) -> str | None:
-        found = self.desk.contact(contact)
-        return found.key if found is not None else None
-
-    def _user_of_calendar(self, provider: str, calendar: str) -> str | None:
-        users = self.desk.entries("identities", _calendar_key(provider, calendar))
-        return users[0] if users else None
-
-    def _is_primary(self, event: SourceEvent, user: str) -> bool:
-        provenance = event.data.provenance
-        if not provenance.primary:
-            return False
-        return not self.desk.connection(user).is_other_calendar(provenance.provider, provenance.calendar)
-
-    # --- outside writes -------------------------------------------------------------------------------------------------------
-
-    def _delivery(self, event: SourceEvent, record: LogRecord) -> tuple[str | None, tuple[Decision, ...]]:
-        """What became of a write that a meeting asked for. What was written is a word of that copy, known before it comes back."""
-        data = event.data
-        meeting = next((m for s in _named([data.meeting]) if (m := self.desk.meeting(s)).copies), None)
-        if meeting is None or meeting.account != self.desk.account_id:
-            return None, (Decision(Rule.RECORDED, Outcome.APPLIED),)
-        stream = meeting.id.hex
-        if isinstance(data, FailedData):
-            return stream, (Decision(Rule.RECORDED, Outcome.APPLIED, note={"reason": data.reason, "final": data.final}),)
-        updated = self.cause.at if data.updated is None else millis(data.updated)
-        created = self.cause.at if data.created is None else millis(data.created)
-        known = Known(meeting.id, meeting.copies.values(), meeting.view, meeting.asked)
-        word = Revision(updated, record.event, revision=data.revision)
-        copy = answered(known, event.subject, data.id, word, created, data.ical_uid) if data.id else None
-        if copy is not None:
-            learned = learn(meeting, copy, self.cause, self.desk)
-            if learned.event is not None:
-                self._record(meeting, learned.event, learned.meeting, stream, copy, copy.key.split("|")[1], ())
-        return stream, (Decision(Rule.RECORDED, Outcome.APPLIED),)
-
-    # --- listings -----------------------------------------------------------------------------------------------------------
-
-    def _listed(self, event: SourceEvent) -> tuple[Decision, ...]:
-        data = event.data
-        if not data.complete:
-            return (Decision(Rule.MASS_DELETE, Outcome.IGNORED, note={"reason": "only a complete listing says what is gone"}),)
-        mailbox = sighting.mailbox_of(event, "calendar", self._user_of_calendar)
-        if not self._is_primary(event, mailbox):
-            return (Decision(Rule.PRIMARY_ONLY, Outcome.IGNORED),)
-        provider = data.provenance.provider
-        connection = self.desk.connection(mailbox)
-        if connection.windows and not connection.counts(provider, self.cause.at):
-            return (Decision(Rule.ACTIVE_WINDOW, Outcome.IGNORED),)
-        streams = list(self.desk.entries("people", _mailbox_key(provider, mailbox)))
-        self.desk.fetch_meetings(streams)
-        prefix = f"{provider}|{mailbox}|"
-        known = [m for m in (self.desk.meeting(s) for s in dict.fromkeys(streams)) if m.copies]
-        span = (millis(data.from_), millis(data.to))
-        missing = missing_from(known, prefix, frozenset(data.ids), span, self.cause.at, self.desk)
-        gone = missing.gone
-        policy = self.desk.account.policy.mass_delete
-        if len(gone) > policy.count and len(gone) > Decimal(str(policy.share)) * missing.known:
-            return self._hold(event, mailbox, gone, missing.known)
-        taken = sum([self._delete(copy_key, meeting, event) for meeting, copy_key in gone])
-        for meeting, copy_key in missing.unseen:
-            self._delete(copy_key, meeting, event)
-        return (Decision(Rule.CALENDAR_DELETES, Outcome.APPLIED, note={"deleted": taken, "known": missing.known}),)
-
-    def _hold(self, event: SourceEvent, user: str, gone: list[tuple[Meeting, str]], live: int) -> tuple[Decision, ...]:
-        hold = f"{event.account}-{sighting.digest(event.source, event.id):x}"
-        self.desk.record_connection(
-            user,
-            DeletionsHeld(
-                account=event.account,
-                at=self.cause.at,
-                recorded_at=self.now,
-                cause=event.id,
-                user=user,
-                provider=event.data.provenance.provider,
-                hold=hold,
-                sightings=tuple(f"{meeting.id.hex} {key}" for meeting, key in gone),
-                known=live,
-            ),
-        )
-        return (Decision(Rule.MASS_DELETE, Outcome.HELD, note={"hold": hold, "deletions": len(gone), "known": live}),)
-
-    def _delete(self, copy_key: str, meeting: Meeting, event: SourceEvent) -> bool:
-        """A copy is gone from a complete listing."""
-        meeting = self.desk.meeting(meeting.id.hex)
-        copy = meeting.copies[copy_key]
-        word = Revision(self.cause.at, sighting.digest(event.source, event.id, copy_key), "deleted")
-        learned = learn(meeting, replace(copy, revisions=(word,)), self.cause, self.desk)
-        if learned.event is not None:
-            self.desk.record_meeting(learned.event, learned.meeting)
-        return learned.event is not None
-
-
-def _may_be_half(copy: Sighting) -> bool:
-    """May this copy be the one half, or the other, of a booking and its echo? A row that is no booking, be it HubSpot's own sync's or
-    ours, says nothing about whose echo a calendar meeting is: it may come before the booking's row or after it."""
-    return copy.original is None and (copy.side == "calendar" or copy.origin == "booking")
-
-
-def _new_guests(copy: Sighting, known: Sighting | None) -> set[str]:
-    """The keys of everybody who ever was a guest of this copy, and was none as far as it was known."""
-    if known is not None and len(copy.revisions) == 1 and _last_people(copy) == _last_people(known):
-        return set()  # as in most changes
-    found = {key_of(g.person) for r in copy.revisions if r.content is not None for g in r.content.guests}
-    for r in reversed(known.revisions) if known is not None else ():
-        if not found:
-            break
-        if r.content is not None:
-            found.difference_update([key_of(g.person) for g in r.content.guests])
-    return found
-
-
-def _last_people(copy: Sighting) -> list[str]:
-    content = copy.revisions[-1].content
-    return [] if content is None else [g.person for g in content.guests]
-
-
-def _last_start(copy: Sighting) -> tuple[object, ...]:
-    content = copy.revisions[-1].content
-    return () if content is None else (content.start, content.time_zone, content.all_day)
-
-
-def _new_starts(copy: Sighting, known: Sighting | None) -> list[int]:
-    """The starts that this copy ever had, and did not have as far as it was known."""
-    if known is not None and len(copy.revisions) == 1 and _last_start(copy) == _last_start(known):
-        return []
-    told = [] if known is None else starts_of(known)
-    return [start for start in starts_of(copy) if start not in told]
-
-
-_address = attrgetter("email")
-
-
-def _names_people(event: SourceEvent) -> bool:
-    """Does it name anybody in clear, as nothing does that came through our door?"""
-    match event.data:
-        case MeetingData() as m:
-            return any(map(_address, m.participants.values()))
-        case ContactData() | MergedData() as c:
-            return c.sealed is None and bool(c.email or c.name)
-        case UserData() as u:
-            return bool(u.email or u.aliases)
-        case ConfiguredData() as a:
-            return bool(a.never_log.addresses)
-        case ActivatedData() as c:
-            return c.sealed is None
-    return False
-
-
-_AWAITED = "link|awaited"
-"""The key of the links that led nowhere when they were told."""
-
-
-def _calendar_key(provider: str, calendar: str) -> str:
-    return f"calendar|{provider}|{calendar.casefold()}"
-
-
-def _link_key(meeting: str) -> str:
-    return f"link|{meeting}"
-
-
-def _mailbox_key(provider: str, mailbox: str) -> str:
-    return f"mailbox|{provider}|{mailbox}"
-
-
-def _named(meetings: Iterable[str | None]) -> list[str]:
-    """The streams of these meetings, those that are no ids left out."""
-    return [stream for one in meetings if one and (stream := _uuid(one)) is not None]
-
-
-def _uuid(text: str) -> str | None:
-    try:
-        return UUID(text).hex
-    except ValueError:
-        return None

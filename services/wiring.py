@@ -25,6 +25,7 @@ from domain.errors import BadInput
 from domain.outside import Cursors
 from domain.ports import DeadLetters, DomainLog, SourceLog, Store, Vault
 from projections.views import OutOfDate, Rebuildable, Views
+from services.behind import Commits
 from services.explain import Explainer
 from services.progress import Progress
 from services.project import Project
@@ -168,8 +169,9 @@ class Shard:
     # --- what works on it
 
     def sync(self) -> Sync:
-        """The deciding role."""
-        return Sync(self._parts.source, self.store, self.vault, self._parts.dead, now)
+        """The deciding role. SQLite's commits take the interpreter along: nothing is gained by another thread."""
+        behind = Commits() if self._parts.on_postgres else None
+        return Sync(self._parts.source, self.store, self.vault, self._parts.dead, now, behind=behind)
 
     def relay(self) -> Relay:
         """The publishing role."""

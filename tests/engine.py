@@ -17,7 +17,7 @@ from projections.views import Page
 from services.project import Project
 from services.publish import Publisher, Receipt
 from services.relay import Relay
-from services.sync import Sync
+from services.sync import Behind, Sync
 from tests.examples import ACCOUNT, Event, hour, stage
 
 FOREVER = Page(limit=1000)
@@ -26,18 +26,18 @@ FOREVER = Page(limit=1000)
 class Engine:
     """`tell` events, then ask. Every part is the real one over the memory twins."""
 
-    def __init__(self, batch: int = 1000) -> None:
+    def __init__(self, batch: int = 1000, behind: Behind | None = None, keys: MemoryKeys | None = None) -> None:
         self.at = int(hour(2000).timestamp() * 1000)  # after everything that the story tells
         self.source, self.domain_log, self.dead = MemorySourceLog(), MemoryDomainLog(), MemoryDeadLetters()
         self.store, self.views = MemoryStore(), MemoryViews()
-        self.vault = SealingVault(MemoryKeys())
-        self.batch = batch
+        self.vault = SealingVault(keys or MemoryKeys())
+        self.batch, self.behind = batch, behind
         self.publisher = Publisher(self.source, self.vault, self.clock)
         self.start()
 
     def start(self) -> None:
         """Begin anew with what is stored, as after a crash."""
-        self.sync = Sync(self.source, self.store, self.vault, self.dead, self.clock, self.batch)
+        self.sync = Sync(self.source, self.store, self.vault, self.dead, self.clock, self.batch, self.behind)
         self.relay = Relay(self.store, self.domain_log)
         self.project = Project(self.domain_log, self.views, self.vault)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 
 class MemoryKeys:
@@ -24,15 +24,15 @@ class MemoryKeys:
         """The number of erasures."""
         return self._erasures
 
-    def get(self, account: str, keys: Sequence[str]) -> dict[str, bytes | None]:
+    def get(self, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
         """What is known of these."""
         with self._lock:
-            return {key: self._keys[account, key] for key in keys if (account, key) in self._keys}
+            return {at: self._keys[at] for at in keys if at in self._keys}
 
-    def put(self, account: str, new: Mapping[str, bytes]) -> dict[str, bytes | None]:
+    def put(self, new: Mapping[tuple[str, str], bytes]) -> dict[tuple[str, str], bytes | None]:
         """The first one stays."""
         with self._lock:
-            return {key: self._keys.setdefault((account, key), data_key) for key, data_key in new.items()}
+            return {at: self._keys.setdefault(at, data_key) for at, data_key in new.items()}
 
     def destroy(self, account: str, keys: Sequence[str]) -> None:
         """Known to be erased from now on."""

@@ -74,10 +74,10 @@ class MemoryStore:
         """See `ports.Store.snapshots`."""
         return {s: self._snapshots[s] for s in streams if s in self._snapshots}
 
-    def look_up(self, table: str, account: str, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    def look_up(self, table: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
         """See `ports.Store.look_up`."""
-        found = ((key, tuple(self._index.get((table, account, key), ()))) for key in keys)
-        return {key: values for key, values in found if values}
+        found = {(account, key): tuple(self._index.get((table, account, key), ())) for account, key in keys}
+        return {at: values for at, values in found.items() if values}
 
     def notifications(self, after: int, limit: int) -> list[tuple[int, UUID, int, str, bytes]]:
         """See `ports.Store.notifications`."""

@@ -9,15 +9,20 @@ the server decides how long an erased person could be brought back from there.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from adapters.postgres.columns import digest, to_bytes
 from adapters.postgres.connect import Database
 
+# A subquery of its own for each key, by the index, whatever the statistics say (see `store`).
 _GET = (
-    "SELECT u.n, t.data_key FROM unnest(%b::bytea[]) WITH ORDINALITY AS u (key, n) JOIN vault_keys AS t ON t.account = %s AND t.key = u.key"
+    "SELECT u.n, t.data_key FROM unnest(%b::bigint[], %b::bytea[]) WITH ORDINALITY AS u (account, key, n),"
+    " LATERAL (SELECT data_key FROM vault_keys WHERE account = u.account AND key = u.key OFFSET 0) AS t"
 )
-_PUT = "INSERT INTO vault_keys (account, key, data_key) SELECT %s, unnest(%b::bytea[]), unnest(%b::bytea[]) ON CONFLICT DO NOTHING"
+_PUT = (
+    "INSERT INTO vault_keys (account, key, data_key) SELECT unnest(%b::bigint[]), unnest(%b::bytea[]), unnest(%b::bytea[])"
+    " ON CONFLICT DO NOTHING"
+)
 _DESTROY = "INSERT INTO vault_keys (account, key) SELECT %s, unnest(%b::bytea[]) ON CONFLICT (account, key) DO UPDATE SET data_key = NULL"
 
 
@@ -41,20 +46,18 @@ class PostgresKeys:
         [(erasures,)] = self._database.rows("SELECT erasures FROM vault_installation")
         return int(erasures)
 
-    def get(self, account: str, keys: Sequence[str]) -> dict[str, bytes | None]:
+    def get(self, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
         """What is known of these."""
         wanted = list(dict.fromkeys(keys))
-        rows = self._database.rows(_GET, ([to_bytes(key) for key in wanted], _account(account)))
-        return {wanted[n - 1]: data_key for n, data_key in rows}
+        return {wanted[n - 1]: data_key for n, data_key in self._database.rows(_GET, _columns(wanted))}
 
-    def put(self, account: str, new: Mapping[str, bytes]) -> dict[str, bytes | None]:
+    def put(self, new: Mapping[tuple[str, str], bytes]) -> dict[tuple[str, str], bytes | None]:
         """The first one stays."""
         # Sorted: of two who bring the same keys one waits for the other, and not each for the other.
         keys = sorted(new)
-        rows = (_account(account), [to_bytes(key) for key in keys], [new[key] for key in keys])
         with self._database.connection() as connection:
-            connection.execute(_PUT, rows, prepare=True)
-        return self.get(account, keys)
+            connection.execute(_PUT, (*_columns(keys), [new[at] for at in keys]), prepare=True)
+        return self.get(keys)
 
     def destroy(self, account: str, keys: Sequence[str]) -> None:
         """Known to be erased from now on. Raises `TryAgain` if the table could not be cleaned: then the keys are destroyed, but
@@ -73,6 +76,11 @@ class PostgresKeys:
                 connection.execute("VACUUM (INDEX_CLEANUP off, TRUNCATE off) vault_keys")
             finally:
                 connection.execute("RESET statement_timeout")
+
+
+def _columns(keys: Collection[tuple[str, str]]) -> tuple[list[int], list[bytes]]:
+    accounts = {account: _account(account) for account, _ in keys}
+    return [accounts[account] for account, _ in keys], [to_bytes(key) for _, key in keys]
 
 
 def _account(account: str) -> int:

@@ -184,13 +184,13 @@ class PostgresStore:
         """See `ports.Store.snapshots`."""
         return {row[0]: Snapshot(*row) for row in self._database.rows(_SNAPSHOTS, (list(streams),))}
 
-    def look_up(self, table: str, account: str, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    def look_up(self, table: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
         """See `ports.Store.look_up`."""
         if table not in TABLES:
             raise ValueError(table)
         wanted = list(dict.fromkeys(keys))
-        found: dict[str, list[str]] = {}
-        for n, value in self._database.rows(_LOOK_UP[table], ([digest(account, key) for key in wanted],)):
+        found: dict[tuple[str, str], list[str]] = {}
+        for n, value in self._database.rows(_LOOK_UP[table], ([digest(account, key) for account, key in wanted],)):
             found.setdefault(wanted[n - 1], []).append(to_text(value))
         return {key: tuple(values) for key, values in found.items()}
 

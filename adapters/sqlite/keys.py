@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -54,16 +55,16 @@ class SqliteKeys:
             self._seen.version = version
         return int(self._seen.erasures)
 
-    def get(self, account: str, keys: Sequence[str]) -> dict[str, bytes | None]:
+    def get(self, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], bytes | None]:
         """What is known of these."""
-        return dict(self._file.rows(_GET, (account, msgspec.json.encode(keys))))
+        return _found(keys, self._file.rows)
 
-    def put(self, account: str, new: Mapping[str, bytes]) -> dict[str, bytes | None]:
+    def put(self, new: Mapping[tuple[str, str], bytes]) -> dict[tuple[str, str], bytes | None]:
         """The first one stays."""
-        rows = [(account, key, data_key) for key, data_key in new.items()]
+        rows = [(*at, data_key) for at, data_key in new.items()]
         with self._file.writing() as writer:
             writer.executemany("INSERT OR IGNORE INTO people (account, key, data_key) VALUES (?, ?, ?)", rows)
-            return dict(writer.execute(_GET, (account, msgspec.json.encode(list(new)))).fetchall())
+            return _found(new, lambda statement, parameters: writer.execute(statement, parameters).fetchall())
 
     def destroy(self, account: str, keys: Sequence[str]) -> None:
         """Known to be erased from now on. Raises `TryAgain` if the write-ahead log could not be emptied: then the keys are
@@ -78,3 +79,13 @@ class SqliteKeys:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _found(keys: Collection[tuple[str, str]], rows: Callable[[str, tuple[str, bytes]], list[Any]]) -> dict[tuple[str, str], bytes | None]:
+    by_account: dict[str, list[str]] = {}
+    for account, key in keys:
+        by_account.setdefault(account, []).append(key)
+    found: dict[tuple[str, str], bytes | None] = {}
+    for account, some in by_account.items():
+        found.update({(account, key): data_key for key, data_key in rows(_GET, (account, msgspec.json.encode(some)))})
+    return found

@@ -192,12 +192,12 @@ class SqliteStore:
                 found[UUID(stream)] = Snapshot(UUID(stream), version, kind, body)
         return found
 
-    def look_up(self, table: str, account: str, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    def look_up(self, table: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, ...]]:
         """See `ports.Store.look_up`."""
         if table not in TABLES:
             raise ValueError(table)
-        by_digest = {_digest(table, account, key): key for key in keys}
-        found: dict[str, list[str]] = {}
+        by_digest = {_digest(table, account, key): (account, key) for account, key in keys}
+        found: dict[tuple[str, str], list[str]] = {}
         reader = self._reader()
         for some in _chunks(list(by_digest)):
             where = f"WHERE k IN ({','.join('?' * len(some))})"

@@ -107,9 +107,9 @@ def test_a_contact_id_longer_than_an_index_takes_is_an_entry_like_any_other(stor
     other = long[:-1] + "x"
     for _ in range(2):
         store.commit([], [IndexChange("addresses", ACME, "k", one) for one in (long, other)], [])
-    assert sorted(store.look_up("addresses", ACME, ["k"])["k"]) == sorted([long, other])
+    assert sorted(store.look_up("addresses", [(ACME, "k")])[ACME, "k"]) == sorted([long, other])
     store.commit([], [IndexChange("addresses", ACME, "k", long, gone=True)], [])
-    assert store.look_up("addresses", ACME, ["k"]) == {"k": (other,)}
+    assert store.look_up("addresses", [(ACME, "k")]) == {(ACME, "k"): (other,)}
 
 
 def test_nothing_of_a_key_or_an_account_can_be_read_in_an_index(opened: Database, store: PostgresStore) -> None:

@@ -60,7 +60,7 @@ def change(table: str, key: str, value: str, gone: bool = False, account: str = 
 
 
 def values(store: Store, table: str, key: str, account: str = ACME) -> list[str]:
-    return sorted(store.look_up(table, account, [key]).get(key, ()))
+    return sorted(store.look_up(table, [(account, key)]).get((account, key), ()))
 
 
 # --- events ---------------------------------------------------------------------------------------------------------------
@@ -68,12 +68,12 @@ def values(store: Store, table: str, key: str, account: str = ACME) -> list[str]
 
 def test_an_empty_store_has_nothing(store: Store) -> None:
     assert (store.end(), store.place("0"), store.load([ONE]), store.notifications(0, 10)) == (0, 0, {}, [])
-    assert (store.snapshots([ONE]), [store.look_up(table, ACME, ["k"]) for table in TABLES]) == ({}, [{}] * 4)
+    assert (store.snapshots([ONE]), [store.look_up(table, [(ACME, "k")]) for table in TABLES]) == ({}, [{}] * 4)
 
 
 def test_asking_for_nothing_is_answered_with_nothing(store: Store) -> None:
     store.commit(recorded(ONE, 1), [change("people", "k", "v")], [], [Snapshot(ONE, 1, "k", b"{}")])
-    assert (store.load([]), store.snapshots([]), store.look_up("people", ACME, [])) == ({}, {}, {})
+    assert (store.load([]), store.snapshots([]), store.look_up("people", [])) == ({}, {}, {})
 
 
 def test_committing_nothing_is_harmless(store: Store) -> None:
@@ -140,7 +140,7 @@ def test_an_event_may_hold_any_text(store: Store, text: str) -> None:
 
 
 def everything(store: Store) -> object:
-    looked_up = [store.look_up(table, ACME, ["k", "new"]) for table in TABLES]
+    looked_up = [store.look_up(table, [(ACME, "k"), (ACME, "new")]) for table in TABLES]
     return store.end(), store.load([ONE, TWO, THREE]), store.place("0"), store.place("1"), looked_up, store.snapshots([ONE, TWO, THREE])
 
 
@@ -347,13 +347,20 @@ def test_an_account_and_a_key_are_not_confused_with_another_pair(store: Store) -
 @pytest.mark.parametrize("table", TABLES)
 def test_many_keys_are_looked_up_at_once(store: Store, table: str) -> None:
     store.commit([], [change(table, f"k{n}", f"v{n}") for n in range(3_000)], [])
-    found = store.look_up(table, ACME, [f"k{n}" for n in range(1_000, 5_000)])
-    assert found == {f"k{n}": (f"v{n}",) for n in range(1_000, 3_000)}
+    found = store.look_up(table, [(ACME, f"k{n}") for n in range(1_000, 5_000)])
+    assert found == {(ACME, f"k{n}"): (f"v{n}",) for n in range(1_000, 3_000)}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_many_accounts_are_looked_up_at_once(store: Store, table: str) -> None:
+    store.commit([], [change(table, "k", f"v{n}", account=f"{n}") for n in range(300)], [])
+    found = store.look_up(table, [*((f"{n}", "k") for n in range(100, 400)), ("100", "other")])
+    assert found == {(f"{n}", "k"): (f"v{n}",) for n in range(100, 300)}
 
 
 def test_a_key_asked_for_twice_is_answered_once(store: Store) -> None:
     store.commit([], [change("people", "k", "a"), change("people", "k", "b")], [])
-    assert {key: sorted(found) for key, found in store.look_up("people", ACME, ["k", "k"]).items()} == {"k": ["a", "b"]}
+    assert {at: sorted(found) for at, found in store.look_up("people", [(ACME, "k"), (ACME, "k")]).items()} == {(ACME, "k"): ["a", "b"]}
 
 
 KEYS = {**TEXTS, "empty": "", "half a surrogate pair": "\ud83d", "the other half": "\udc1d"}
@@ -363,7 +370,7 @@ KEYS = {**TEXTS, "empty": "", "half a surrogate pair": "\ud83d", "the other half
 @pytest.mark.parametrize("table", TABLES)
 def test_a_key_may_be_any_text(store: Store, table: str, key: str) -> None:
     store.commit([], [change(table, key, "a"), change(table, f"{key}x", "b")], [])
-    assert store.look_up(table, ACME, [key, f"{key}y"]) == {key: ("a",)}
+    assert store.look_up(table, [(ACME, key), (ACME, f"{key}y")]) == {(ACME, key): ("a",)}
 
 
 @pytest.mark.parametrize("value", [*TEXTS.values(), ""], ids=[*TEXTS, "empty"])
@@ -378,7 +385,7 @@ def test_a_value_may_be_any_text(store: Store, table: str, value: str) -> None:
 @pytest.mark.parametrize("make", LASTING.values(), ids=LASTING.keys())
 def test_a_table_that_is_no_index_cannot_be_looked_up(make: Make, tmp_path: Path) -> None:
     with pytest.raises(ValueError):
-        make(tmp_path).look_up("stored_events", ACME, ["k"])
+        make(tmp_path).look_up("stored_events", [(ACME, "k")])
 
 
 # --- snapshots ------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import string
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from adapters.memory.keys import MemoryKeys
 from adapters.postgres.keys import PostgresKeys
 from adapters.sqlite.keys import SqliteKeys
-from adapters.vault import Keys, SealingVault
+from adapters.vault import Keys, SealingVault, Whose
 from domain.people import KEY_LENGTH, Person, key_of
 from tests.servers.postgres import closing_databases as closing_databases
 from tests.servers.postgres import database
@@ -120,6 +120,25 @@ def test_different_content_of_one_person_shares_the_key_and_nothing_else(vault: 
     pairs: list[tuple[str, str | None]] = [BO, (BO[0], None), (BO[0], ""), (BO[0], "Bob"), ("BO@client.example", "Bo")]
     tokens = vault.seal(ACME, pairs)
     assert (len({key_of(token) for token in tokens}), len({token[KEY_LENGTH:][:17] for token in tokens})) == (1, len(pairs))
+
+
+def test_people_of_many_accounts_are_sealed_and_opened_at_once(keys: Keys) -> None:
+    people: dict[str, list[tuple[str, str | None]]] = {f"account {n}": [(f"p{n}@client.example", "P"), BO, BO] for n in range(50)}
+    sealed = SealingVault(keys).seal_all(people)
+    vault = SealingVault(keys)
+    assert sealed == {account: vault.seal(account, some) for account, some in people.items()}
+    opened = SealingVault(keys).open_all(sealed)
+    assert {account: [opened[token].email for token in tokens] for account, tokens in sealed.items()} == {
+        account: [email for email, _ in some] for account, some in people.items()
+    }
+    assert opened == {token: vault.open(account, [token])[token] for account, tokens in sealed.items() for token in tokens}
+
+
+def test_an_erased_person_among_those_of_many_accounts_is_erased_in_his_own_alone(vault: SealingVault) -> None:
+    vault.erase(ACME, [vault.key(ACME, BO[0])])
+    sealed = vault.seal_all({ACME: [BO, ("cy@client.example", "Cy")], "other": [BO]})
+    opened = vault.open_all(sealed)
+    assert [[opened[token].erased for token in tokens] for tokens in sealed.values()] == [[True, False], [False]]
 
 
 def test_a_vault_that_remembers_little_still_answers_all(keys: Keys) -> None:
@@ -250,8 +269,8 @@ class _Overtaken(MemoryKeys):
         super().__init__()
         self.meanwhile: Callable[[], None] = lambda: None
 
-    def get(self, account: str, keys: object) -> dict[str, bytes | None]:
-        found = super().get(account, keys)  # type: ignore[arg-type]  # handed on as it came
+    def get(self, keys: Collection[Whose]) -> dict[Whose, bytes | None]:
+        found = super().get(keys)
         act, self.meanwhile = self.meanwhile, lambda: None
         act()
         return found
@@ -340,7 +359,7 @@ def test_nothing_of_an_erased_person_is_left_on_the_disk(tmp_path: Path) -> None
     for begin, end in pairwise(bounds):
         vault.seal(ACME, people[begin:end])
     person_keys = [vault.key(ACME, address) for address, _ in people]
-    data_keys = keys.get(ACME, person_keys)
+    data_keys = {key: data_key for (_, key), data_key in keys.get([(ACME, key) for key in person_keys]).items()}
     kept, before = person_keys[::7], _on_disk(tmp_path)
     erased = sorted(set(person_keys) - set(kept))
     assert all((data_keys[key] or b"?") in before for key in person_keys), "the test looks where keys are"

@@ -68,9 +68,12 @@ class Opening:
         self._vault, self.opened = engine.vault, list[str]()
 
     def open(self, account: str, tokens: Iterable[str]) -> Mapping[str, Person]:
-        asked = list(tokens)
-        self.opened += asked
-        return self._vault.open(account, asked)
+        return self.open_all({account: tokens})
+
+    def open_all(self, tokens: Mapping[str, Iterable[str]]) -> Mapping[str, Person]:
+        asked = {account: list(some) for account, some in tokens.items()}
+        self.opened += [token for some in asked.values() for token in some]
+        return self._vault.open_all(asked)
 
 
 def test_whoever_was_judged_is_opened_again_only_if_somebody_asks_for_him() -> None:
@@ -79,11 +82,11 @@ def test_whoever_was_judged_is_opened_again_only_if_somebody_asks_for_him() -> N
     vault = Opening(engine)
     desk = Desk(engine.store, vault)  # type: ignore[arg-type]  # it only opens
     desk.sit(ACCOUNT)
-    desk.open(ACCOUNT, [bo, ana])
+    desk.open({ACCOUNT: [bo, ana]})
     contacts = desk.judged(bo).contacts
     desk.commit([])
     vault.opened.clear()
-    desk.open(ACCOUNT, [bo, ana])
+    desk.open({ACCOUNT: [bo, ana]})
     assert vault.opened == [ana]
     assert desk.judged(bo).contacts == contacts == ("151",)
     assert vault.opened == [ana]

@@ -66,10 +66,9 @@ class SeededKeys(MemoryKeys):
         super().__init__()
         self._secret = blake2b(str(seed).encode(), digest_size=32).digest()
 
-    def put(self, account: str, new: Mapping[str, bytes]) -> dict[str, bytes | None]:
+    def put(self, new: Mapping[tuple[str, str], bytes]) -> dict[tuple[str, str], bytes | None]:
         """The first one stays."""
-        made = {key: blake2b(f"{account}|{key}".encode(), key=self._secret, digest_size=len(old)).digest() for key, old in new.items()}
-        return super().put(account, made)
+        return super().put({at: blake2b("|".join(at).encode(), key=self._secret, digest_size=len(old)).digest() for at, old in new.items()})
 
 
 class RepeatingLog(MemorySourceLog):

@@ -55,7 +55,7 @@ def test_decided_and_folded(record: Callable[[Row], None], folder: Path) -> None
             changes = meetings_of(workload, events)
             installed.publish(told, changes)
             sync = parts.sync()
-            sync.step("0")  # the first also joins, and loads accounts, connections and contacts
+            sync.decide(parts.source.read("0", parts.store.place("0"), 1000))  # the first also loads accounts, connections and contacts
             decisions = time_decisions(parts, sync)
             decided.append(decisions.events / decisions.seconds)
             copied.append(decisions.events / peers.time_copied(told, decisions.ends))
