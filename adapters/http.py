@@ -38,6 +38,8 @@ ATTEMPTS = 4
 _TIMEOUT = httpx.Timeout(connect=5.0, read=40.0, write=20.0, pool=20.0)
 # What passes by itself, beside 5xx: request timeout, HubSpot's lock (423) and its migration (477), too early, too many.
 _PASSING = frozenset((408, 423, 425, 429, 477))
+# What changes or removes one thing that is there.
+_CHANGING = frozenset(("DELETE", "PATCH", "PUT"))
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
 
 
@@ -52,7 +54,8 @@ class Limit(NamedTuple):
 class Vendor(NamedTuple):
     """How a provider is called. `base` is its API's address. `limits` names the buckets of a link's call of some kind ("" is the
     common one). `code` finds the provider's own code in an error's body. Codes in `busy` pass by themselves whatever the status
-    is, those in `lost` say that the grant does not go that far (any more); `advice` is what a person can do about one of these."""
+    is, those in `lost` say that the grant does not go that far (any more), and so do those in `denied`, unless the call changes one
+    thing that is there: then it may be that thing alone. `advice` is what a person can do about one of these."""
 
     name: str
     base: str
@@ -61,6 +64,7 @@ class Vendor(NamedTuple):
     busy: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
     advice: Mapping[str, str] = MappingProxyType({})
+    denied: frozenset[str] = frozenset()
 
 
 class Answer(NamedTuple):
@@ -170,7 +174,7 @@ class Api:
                     # By its code it is about the token: Google answers 401 also of an address that it will not push to.
                     self._access.doubt(link, bearer)
                 raise Deauthorised(f"{self.vendor.name} takes no access token any more ({_said(answer)})")
-        return self._judged(link, answer, expected, kind)
+        return self._judged(link, request.method, answer, expected, kind)
 
     def _sent(self, link: Link, request: httpx.Request, bearer: str, kind: str) -> Answer:
         self._throttle.take(self.vendor.limits(link, kind))
@@ -194,7 +198,7 @@ class Api:
         code = "" if response.is_success else _code(self.vendor.code, body)
         return Answer(response.status_code, response.headers, body, code, response.content)
 
-    def _judged(self, link: Link, answer: Answer, expected: frozenset[int], kind: str) -> Answer:
+    def _judged(self, link: Link, method: str, answer: Answer, expected: frozenset[int], kind: str) -> Answer:
         """What is the caller's business; anything else as the error that it means."""
         passing = answer.status in _PASSING or answer.status >= 500 or answer.code in self.vendor.busy
         if 200 <= answer.status < 300 or (answer.status in expected and answer.code not in self.vendor.busy):
@@ -205,7 +209,7 @@ class Api:
             if answer.status == 429 or answer.code in self.vendor.busy:
                 self._throttle.drain(self.vendor.limits(link, kind), 1.0 if after is None else after)
             raise TryAgain(said, after=after)
-        if answer.code in self.vendor.lost:
+        if answer.code in self.vendor.lost or (answer.code in self.vendor.denied and method not in _CHANGING):
             raise Deauthorised(f"{said}: {self.vendor.advice.get(answer.code, 'the grant does not go that far')}")
         raise Refused(said)
 

@@ -18,8 +18,10 @@ import msgspec
 import typer
 
 from domain.errors import BadInput, NotFound, RendezvousError
+from services import cli_reading
 
 if TYPE_CHECKING:
+    from domain.outside import Cursors
     from services.wiring import Installation
     from services.wiring_providers import Outside
 
@@ -342,81 +344,17 @@ def migrate(data: Data = None) -> None:
 # --- readers and analysts ----------------------------------------------------------------------------------------------------
 
 
-@app.command()
-def timeline(
-    account: AccountArg,
-    who: Annotated[str, typer.Argument(help="A contact's CRM id, or an e-mail address.")],
-    data: Data = None,
-    json: Json = False,
-    as_of: Annotated[str | None, typer.Option("--as-of", help="As it was recorded at this time (ours).")] = None,
-    since: Annotated[str | None, typer.Option("--from", help="Entries that end after this time.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help="Entries that start before this time.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most this many entries.")] = 50,
-) -> None:
-    """A contact's timeline.
+def _cursors(parts: Installation) -> Cursors | None:
+    """How far calendars were read, where anybody keeps it: beside a database only for who has the keys, else in a file."""
+    from services.wiring_providers import FILE
 
-    Example: rendezvous timeline 62515 bo@client.example --from 2026-03-01
-    """
-    parts = installation(data)
-    try:
-        body = parts.reading.timeline(
-            account,
-            who,
-            low=instant_of(since, "--from"),
-            high=instant_of(until, "--to", end_of_day=True),
-            as_of=instant_of(as_of, "--as-of"),
-            limit=limit,
-        )
-    except NotFound:
-        if json:
-            put({"entries": [], "next": None, "previous": None})
-        else:
-            console().print(f"No contact {who} is known in account {account}. Try: rendezvous explain {account} {who}")
-        raise typer.Exit(1) from None
-    if json:
-        put(body)
-        return
-    from services.printing import print_timeline
-
-    print_timeline(console(), msgspec.json.decode(body))
+    outside = _outside(parts)
+    if parts.on_postgres:
+        return outside.cursors if outside.is_set_up and parts.settings.keys is not None else None
+    return outside.cursors if (parts.settings.store_folder() / FILE).exists() else None
 
 
-@app.command()
-def explain(
-    account: AccountArg,
-    what: Annotated[str, typer.Argument(help="A source event's id, a meeting, a side's id, a contact, or an address.")],
-    data: Data = None,
-    json: Json = False,
-) -> None:
-    """Why something is, or is not, in a timeline: a sentence, then every decision with its rule.
-
-    Example: rendezvous explain 62515 bo@client.example
-    """
-    explained = installation(data).explainer.explain(account, what)
-    if json:
-        put(explained)
-    else:
-        from services.printing import print_explained
-
-        print_explained(console(), msgspec.to_builtins(explained))
-    raise typer.Exit(0 if explained.found else 1)
-
-
-@app.command()
-def history(
-    account: AccountArg, meeting: Annotated[str, typer.Argument(help="A meeting's id.")], data: Data = None, json: Json = False
-) -> None:
-    """A meeting's domain events, in order.
-
-    Example: rendezvous history 62515 0195573e-a800-8f7c-9c1e-0f2b6a7c1d11
-    """
-    body = installation(data).reading.history(account, meeting)
-    if json:
-        put(body)
-        return
-    from services.printing import print_history
-
-    print_history(console(), msgspec.json.decode(body))
+cli_reading.add(app, _cursors)
 
 
 # --- operators -----------------------------------------------------------------------------------------------------------------
@@ -667,7 +605,12 @@ def _add_providers() -> None:
 
     cli_ingest.add(app, lambda parts, numbers: roles().ingesting(_outside(parts), numbers))
     cli_deliver.add(app, lambda parts, numbers: roles().delivering(_outside(parts), numbers), lambda parts: _outside(parts).deliveries)
-    cli_connections.add(app, lambda parts: _outside(parts).connecting(), lambda parts: _outside(parts).keeping())
+    cli_connections.add(
+        app,
+        lambda parts: _outside(parts).connecting(),
+        lambda parts: _outside(parts).keeping(),
+        lambda parts, account: cli_reading.reading_of(parts, account, _cursors(parts)),
+    )
     cli_sandbox.add(app)
 
 

@@ -21,6 +21,7 @@ from domain.recurrence import moment
 if TYPE_CHECKING:
     # Loaded where they are used: `rendezvous --help` need not wait for them.
     from services.connecting import Connecting
+    from services.reading import Reading
     from services.rotating import Keeping
     from services.wiring import Installation
 
@@ -32,6 +33,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, as the API would
 
 Wired = Callable[["Installation"], "Connecting"]
 Kept = Callable[["Installation"], "Keeping"]
+Fresh = Callable[["Installation", str], "Reading"]
 
 
 class _ListByDefault(TyperGroup):
@@ -44,18 +46,19 @@ class _ListByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-def add(app: typer.Typer, wired: Wired, kept: Kept) -> None:
-    """The commands. `wired` makes what connects of an installation, `kept` tells what is sealed and under which keys."""
+def add(app: typer.Typer, wired: Wired, kept: Kept, fresh: Fresh) -> None:
+    """The commands. `wired` makes what connects of an installation, `kept` tells what is sealed and under which keys; `fresh` answers
+    about an account, and knows when its calendars were read last."""
     group = typer.Typer(
         help="Calendars and portals: list, connect, disconnect; the keys of their tokens.", no_args_is_help=True, cls=_ListByDefault
     )
-    _add_looking(group, wired)
+    _add_looking(group, wired, fresh)
     _add_acting(group, wired)
     _add_keys(group, kept)
     app.add_typer(group, name="connections")
 
 
-def _add_looking(group: typer.Typer, wired: Wired) -> None:
+def _add_looking(group: typer.Typer, wired: Wired, fresh: Fresh) -> None:
     @group.command("list")
     def list_(account: Account, data: Data = None, json: Json = False) -> None:
         """The account's calendar connections and how they are.
@@ -63,7 +66,7 @@ def _add_looking(group: typer.Typer, wired: Wired) -> None:
         Example: rendezvous connections list 62515
         """
         parts = _installation(data)
-        found = msgspec.json.decode(parts.reading.connections(account))["connections"]
+        found = msgspec.json.decode(fresh(parts, account).connections(account))["connections"]
         if json:
             _put({"connections": found})
             return

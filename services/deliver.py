@@ -9,6 +9,7 @@ What must stay true:
   the threads, so that the others always have some;
 - what passes is tried again, later each time or when the provider says, for days; what a provider refuses for good is told, stands
   among the failed ones, and waits for a person; a lost authorisation is waited for, and what waited goes on when there is another;
+- nobody is invited to what is over by the time of the call, however long ago it was asked for;
 - nothing is written by a link that nobody has connected here, nor what was requested before it was first connected: a history that
   is decided anew in another installation writes to nobody;
 - replay, catch-up and rebuild have no part in this: only this role calls a writer.
@@ -20,7 +21,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
 
@@ -29,13 +30,12 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter
 
-from domain import mentions
+from domain import mentions, recurrence
 from domain.errors import AskAPerson, Conflict, Deauthorised, Overtaken, Refused, Stop, TryAgain
 from domain.events import Content
 from domain.outside import Deliveries, Delivery, Grant, Grants, Request, Writer, Written
 from domain.people import Person
 from domain.ports import Vault
-from domain.recurrence import moment
 from services.monitor import Numbers
 from services.publish import Publisher
 
@@ -64,6 +64,8 @@ PRUNE_MS = 3_600_000
 
 _FIRST_MS, _LONGEST_MS = 2_000, 3_600_000
 _LOST_MS = 300_000
+_DAY_MS = 86_400_000
+_FOREVER = recurrence.millis(datetime.max.replace(tzinfo=UTC))
 _NEVER_REPEATED = "a later request of the same meeting was carried out"
 _NOBODY = "nobody has connected {} here"
 _EARLIER = "it was asked for before {} was connected here, and what is older is not written"
@@ -160,6 +162,9 @@ class Deliver:
         if typed:
             former = None if request.former is None else _opened(request.former, people)
             request = replace(request, content=_opened(request.content, people), former=former)
+        if request.invite and _is_over(request.content, self.clock()):
+            request = replace(request, invite=False)
+            log.info("nobody invited", delivery=request.id, reason="it is over by now")
         return writer.write(request, {token: people[token] for token in guests})
 
     def _failed(self, delivery: Delivery, reason: str) -> Delivery:
@@ -200,7 +205,7 @@ class Deliver:
             "source": f"/accounts/{account}/deliveries",
             "type": f"rendezvous.delivery.{'confirmed' if outcome == 'confirmed' else 'failed'}.v1",
             "subject": request.id,
-            "time": at if _is_time(at) else moment(self.clock()).isoformat(timespec="milliseconds"),
+            "time": at if _is_time(at) else recurrence.moment(self.clock()).isoformat(timespec="milliseconds"),
             "account": account,
             "partitionkey": account,
             "datacontenttype": "application/json",
@@ -221,6 +226,18 @@ def _opened(content: Content, people: Mapping[str, Person]) -> Content:
     """As it was typed, as far as those named in it may be."""
     title, description, location, conference_url = (mentions.opened(text, people) for text in _texts(content))
     return replace(content, title=title, description=description, location=location, conference_url=conference_url)
+
+
+def _is_over(content: Content, at: int) -> bool:
+    """Has all of it, a series' last occurrence too, ended by a time (ms)? A series whose rules name no end is never over."""
+    shape = recurrence.spec(
+        content.start, content.time_zone, content.duration, content.all_day, content.rules, content.excluded, content.added
+    )
+    if any("COUNT=" not in rule.upper() and "UNTIL=" not in rule.upper() for rule in shape.rules):
+        return False
+    # What may be under way began no longer ago than it lasts; with a day more no change of the clocks matters.
+    since = at - (shape.length.days + 1) * _DAY_MS - shape.length.seconds * 1000
+    return all(slot.end <= at for slot in recurrence.starts(shape, since, _FOREVER))
 
 
 def _confirmation(request: Request, written: Written) -> dict[str, Any]:

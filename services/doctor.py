@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 from msgspec import Struct
 
@@ -41,7 +41,7 @@ def examine(parts: Installation, outside: Outside | None = None) -> Report:
     nothing."""
     relayed, projected = [[look(shard) for shard in parts.shards] for look in (_relayed, _projected)]
     checks = [_where(parts), _decided(parts), *_numbered(relayed), *_numbered(projected), _dead(parts)]
-    checks += [*_outside(outside), *_sound(parts)]
+    checks += [*_left(parts), *_outside(outside), *_sound(parts)]
     return Report(all(c.ok for c in checks), checks)
 
 
@@ -75,6 +75,21 @@ def _projected(parts: Shard) -> Check:
     lag = parts.domain_log.end() - parts.views.position()
     counts = ", ".join(f"{count:,} {name}" for name, count in parts.views.counts().items())
     return Check("read models", lag == 0, counts if lag == 0 else f"{lag:,} domain events wait: run `project` or `up`")
+
+
+class _Beside(Protocol):
+    """Read models that know of a second set beside them."""
+
+    def left(self) -> bool:
+        """Is there one whose builder is gone?"""
+
+
+def _left(parts: Installation) -> list[Check]:
+    """Said only where there is one: of a rebuild that was killed, and nobody has folded anything since."""
+    says = "a rebuild that was killed left one, with people in clear: the next event that is folded removes it, or `rendezvous rebuild`"
+    several = len(parts.shards) > 1
+    left = [number for number, shard in enumerate(parts.shards, 1) if cast(_Beside, shard.views).left()]
+    return [Check("second read models" + (f", store {number}" if several else ""), False, says) for number in left]
 
 
 def _dead(parts: Installation) -> Check:

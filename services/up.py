@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -23,8 +24,9 @@ import structlog
 from domain.errors import RendezvousError, Stop, TryAgain
 from domain.recurrence import moment
 from services import project, relay
-from services.monitor import Numbers
+from services.monitor import Monitor, Numbers, channels_seen, deliveries_seen, feeds_seen
 from services.running import Stopping, settle_in
+from services.up_monitor import ENGINE, Together, numbers_of
 
 if TYPE_CHECKING:
     from projections.views import Views
@@ -66,7 +68,7 @@ class Ticked(Protocol):
 
 class Roles:
     """The embedded roles of one installation, running in threads of this process. `clock` in ms. With `outside`, those that read and
-    write at providers as well."""
+    write at providers as well. `numbers` tell how each of them is, by role."""
 
     def __init__(self, parts: Installation, stopping: Stopping, clock: Callable[[], int], outside: Outside | None = None) -> None:
         self._parts, self._stopping, self._clock, self._outside = parts, stopping, clock, outside
@@ -75,6 +77,7 @@ class Roles:
         loops = {"engine": self._run, "clock": self._tick}
         if outside is not None:
             loops |= {"ingest": self._ingest, "deliver": self._deliver}
+        self.numbers = numbers_of(*ENGINE, *(() if outside is None else ("ingest", "deliver")))
         self._threads = [threading.Thread(target=self._guarded, args=(loop,), name=name, daemon=True) for name, loop in loops.items()]
 
     def start(self) -> None:
@@ -98,7 +101,8 @@ class Roles:
             self._stopping.ask()
 
     def _run(self) -> None:
-        engine, parts = Engine(self._parts, lambda: self._stopping.asked), self._parts
+        engine, parts = Engine(self._parts, lambda: self._stopping.asked, self.numbers), self._parts
+        self._watch()
         while not self._stopping.asked:
             if engine.turn():
                 self._stopping.wait(GATHER)
@@ -107,28 +111,47 @@ class Roles:
             else:
                 parts.source.wait(parts.store.place("0"), PAUSE)
 
+    def _watch(self) -> None:
+        """Have it told how much waits for the engine."""
+        parts = self._parts
+        source, store, published, views = parts.source, parts.store, parts.domain_log, parts.views
+        self.numbers["sync"].watch(lambda: {p: max(source.end(p) - store.place(p), 0) for p in source.partitions()}, parts.stalls)
+        self.numbers["relay"].watch(lambda: {"0": max(store.end() - published.last_id(), 0)})
+        self.numbers["project"].watch(lambda: {"0": max(published.end() - views.position(), 0)})
+
     def _ingest(self) -> None:
         assert self._outside is not None
-        self._outside.connecting().restore()
-        work = self._outside.ingesting()
-        self._worked(work)
+        outside, clock = self._outside, self._clock
+        outside.connecting().restore()
+        work = outside.ingesting()
+        self.numbers["ingest"].look(
+            lambda: [*feeds_seen(outside.grants, outside.cursors, clock()), channels_seen(outside.channels, clock())]
+        )
+        self._worked(work, self.numbers["ingest"])
         work.close()
 
     def _deliver(self) -> None:
         assert self._outside is not None
-        work = self._outside.delivering(Numbers("deliver"))
-        self._worked(work)
+        deliveries, clock = self._outside.deliveries, self._clock
+        work = self._outside.delivering(self.numbers["deliver"])
+        self.numbers["deliver"].look(lambda: deliveries_seen(deliveries, clock()))
+        self._worked(work, self.numbers["deliver"])
         work.close()
 
-    def _worked(self, work: Work) -> None:
+    def _worked(self, work: Work, numbers: Numbers) -> None:
+        numbers.watch(work.lag)
         while not self._stopping.asked:
+            began = time.perf_counter()
             try:
                 moved = work.step()
             except TryAgain as error:
-                log.warning("again", role=threading.current_thread().name, error=str(error))
+                log.warning("again", role=numbers.role, error=str(error))
+                numbers.refused(type(error).__name__)
                 self._stopping.wait(PAUSE)
                 continue
-            if not moved:
+            if moved:
+                numbers.moved(moved, time.perf_counter() - began)
+            else:
                 work.wait()
 
     def _tick(self) -> None:
@@ -138,11 +161,12 @@ class Roles:
 
 
 class Engine:
-    """Sync, relay and project of one installation, in turn. `asked` says that we are to stop."""
+    """Sync, relay and project of one installation, in turn. `asked` says that we are to stop; `numbers`, by role, are told of it."""
 
-    def __init__(self, parts: Installation, asked: Callable[[], bool]) -> None:
+    def __init__(self, parts: Installation, asked: Callable[[], bool], numbers: Mapping[str, Numbers] | None = None) -> None:
         self._source, self._sync, self._asked = parts.source, parts.sync(), asked
         self._relay, self._project = parts.relay(), parts.project()
+        self._numbers = numbers_of(*ENGINE) if numbers is None else numbers
         self.refused = False
         """Was somebody else in the way of a step of the last turn?"""
 
@@ -157,24 +181,37 @@ class Engine:
         ]
         return any(moved)
 
-    def _decide(self) -> bool:
-        moved = [self._sync.step(partition) is not None for partition in self._source.partitions()]
-        return any(moved)
+    def _decide(self) -> int:
+        return sum(self._decided(partition) for partition in self._source.partitions())
 
-    def _all(self, step: Callable[[], int], full: int) -> bool:
+    def _decided(self, partition: str) -> int:
+        """One at least, if there was anything: of what nobody can read nothing is counted."""
+        counts = self._sync.step(partition)
+        if counts is None:
+            return 0
+        self._numbers["sync"].decided(counts)
+        return max(sum(counts.values()), 1)
+
+    def _all(self, step: Callable[[], int], full: int) -> int:
         """A batch of source events may become several of domain events: a full one is not the last."""
-        moved = first = step()
+        moved = total = step()
         while moved >= full and not self._asked():
             moved = step()
-        return first > 0
+            total += moved
+        return total
 
-    def _tried(self, role: str, step: Callable[[], bool]) -> bool:
+    def _tried(self, role: str, step: Callable[[], int]) -> int:
+        began = time.perf_counter()
         try:
-            return step()
+            moved = step()
         except TryAgain as error:
             log.warning("again", role=role, error=str(error))
+            self._numbers[role].refused(type(error).__name__)
             self.refused = True
-            return False
+            return 0
+        if moved:
+            self._numbers[role].moved(moved, time.perf_counter() - began)
+        return moved
 
 
 def tick(parts: Ticked, now: int) -> None:
@@ -204,32 +241,36 @@ def _ticked(account: str, at: int) -> bytes:
 
 
 def up(parts: Installation, host: str, port: int, outside: Outside | None = None) -> None:
-    """Run until asked to stop, with `outside` connected to providers. Raises `RendezvousError` if a role or the API failed, `OSError` if
-    the address cannot be had."""
+    """Run until asked to stop, with `outside` connected to providers, and with a monitor if the settings name its port. Raises
+    `RendezvousError` if a role or the API failed, `OSError` if an address cannot be had."""
     from services.serve import Server
     from services.wiring import now
 
     with Stopping() as stopping:
         roles = Roles(parts, stopping, now, outside)
         server = Server(parts, host, port, outside)
+        monitor = Monitor(parts.settings.monitor, host, Together(roles.numbers.values()), parts.settings.max_lag)
         settle_in()
         sys.setswitchinterval(SWITCH_SECONDS)
-        roles.start()
-        try:
-            failed = _serve(server, stopping)
-        finally:
-            stopping.ask()
-            roles.join()
+        with monitor:
+            roles.start()
+            try:
+                failed = _serve(server, stopping, monitor.url)
+            finally:
+                stopping.ask()
+                roles.join()
     if roles.failure is not None:
         raise roles.failure
     if failed:
         raise Stop("the API ended by itself; its log says why")
 
 
-def _serve(server: Server, stopping: Stopping) -> bool:
+def _serve(server: Server, stopping: Stopping, monitor: str) -> bool:
     """Answer until asked to stop. Did the server end by itself?"""
     server.start()
     print(f"rendezvous is up: {server.url}/v1 (stop with Ctrl-C)", flush=True)
+    if monitor:
+        print(f"how its roles are: {monitor}/metrics", flush=True)
     while not stopping.wait(0.2) and not server.failed:
         pass
     failed = server.failed

@@ -8,6 +8,9 @@ transaction was open that began before: then they go with the next one. A server
 space of pages until it is used again, in the write-ahead log until that is recycled, and in its archives, its replicas and its backups
 as long as those are kept.
 
+Of a second set that a rebuild left when it was killed, and of the former one, nothing stays when somebody folds next, nor after an
+erasure: it would not reach them. Whoever builds one holds a lock that the server takes back from the dead.
+
 A process that only reads may be given a standby: every answer comes from one server, since a page, the position that it is of and the
 version of its timeline belong together.
 """
@@ -16,14 +19,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+import weakref
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import psycopg
 
 from adapters.postgres.columns import digest, to_bytes, to_text
-from adapters.postgres.connect import Connection, Database
+from adapters.postgres.connect import Connection, Database, in_our_words
 from adapters.postgres.view_reading import CONNECTION, CONTACT, WHOLE, ViewReading, contact_row, meetings_among, whole
 from adapters.postgres.view_tables import FOREVER, FORM, FORMER, LIVE, NEXT, State, Tables, account_digest, without_limits
 from adapters.postgres.view_writer import Writer, calendar_digest
-from domain.errors import Conflict, TryAgain
+from domain.errors import Conflict, RendezvousError, TryAgain
 from projections.bodies import EntryRow, Standing
 from projections.views import Changes, ClockRow, ConnectionRow, ContactRow, StoredMeeting
 
@@ -75,6 +82,8 @@ class PostgresViews(ViewReading):
         # A fold is one thread's: others that ask for the position do not say what it began from.
         self._mine = threading.local()
         self._vacuum_after = 0.0
+        self._unlock: Callable[[], object] = lambda: None
+        self._is_live, self._has_swept = suffix == LIVE, False
 
     def close(self) -> None:
         """Clean what is unclean yet, if this thread has folded. The database is closed by whoever opened it."""
@@ -86,14 +95,16 @@ class PostgresViews(ViewReading):
 
     def beside(self) -> PostgresViews:
         """An empty second set, in the place of any that was begun and left."""
-        self._throw_away()
         found = PostgresViews(self._database, NEXT)
+        found._lock(self._building)
+        self._throw_away()
         found._tables.drop()
         return found
 
     def discard(self, other: PostgresViews) -> None:
         """As promised."""
         other._tables.drop()
+        other._unlock()
 
     def become(self, other: PostgresViews) -> None:
         """Be what `other`, made by `beside`, is: whoever asks after it, in whatever process, is answered from the new set, and who is
@@ -107,6 +118,44 @@ class PostgresViews(ViewReading):
         self._forget()
         other._forget()
         self._throw_away()
+        other._unlock()
+
+    @property
+    def _building(self) -> int:
+        """The lock of whoever builds a second set. Several may: the last of them has it."""
+        return self._database.lock_key("views:building")
+
+    def _lock(self, key: int) -> None:
+        """Hold it until `_unlock`, or until nobody has this set or its process any more. Waits for one who sweeps, for a moment."""
+        connection = self._database.alone()
+        self._unlock = weakref.finalize(self, connection.close)
+        try:
+            connection.execute("SELECT pg_advisory_lock_shared(%s)", (key,))
+        except psycopg.Error as error:
+            self._unlock()
+            raise in_our_words(error) from error
+
+    def left(self) -> bool:
+        """Is there a second set whose builder is gone, or a former one? The next batch that is folded drops it, and so does the next
+        rebuild."""
+        with self._database.transaction() as connection:
+            return bool(self._unattended(connection))
+
+    def _sweep(self) -> None:
+        """Leave no set beside the live one that nobody is building any more: people stand in it in clear."""
+        self._has_swept = True
+        # What cannot be dropped, because somebody reads it, say, goes with the next erasure, or with the next rebuild; folding goes on.
+        with suppress(RendezvousError), self._database.transaction() as connection:
+            for schema in self._unattended(connection):
+                connection.execute(f"DROP SCHEMA {schema} CASCADE".encode())
+
+    def _unattended(self, connection: Connection) -> list[str]:
+        """The schemas of sets beside the live one, if nobody is building one; nobody begins to for the rest of the transaction."""
+        beside = [f"{self._database.schema}{suffix}" for suffix in (NEXT, FORMER)]
+        left = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)", (beside,)).fetchall()
+        if not left or connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (self._building,)).fetchone() != (True,):
+            return []
+        return [schema for (schema,) in left]
 
     def _throw_away(self) -> None:
         """What was live before the last switch."""
@@ -149,6 +198,8 @@ class PostgresViews(ViewReading):
         if position <= seen.position:
             raise Conflict(f"position {position} is not ahead of {seen.position}")
         self._mine.seen = now = self._writer.write(changes, seen, position, recorded_at)
+        if self._is_live and (changes.purged or changes.scrubbed or changes.forgotten or not self._has_swept):
+            self._sweep()
         if now.unclean:
             self._clean(now)
 

@@ -1,16 +1,19 @@
 """The read models in one SQLite file. See `projections.views.Views` for what each verb promises.
 
 What must stay true: rows and position are written in one transaction; every question of a route is answered from an index;
-what was purged, forgotten or scrubbed is nowhere in the file or beside it once it has been cleaned.
+what was purged, forgotten or scrubbed is nowhere in the file or beside it once it has been cleaned. Of a second set that a rebuild
+left when it was killed nothing stays when somebody folds next, nor after an erasure: it would not reach it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +103,8 @@ class SqliteViews:
         self._writer = Writer()
         self._mine = threading.local()
         self._vacuum_after = 0.0
+        self._unlock: Callable[[], object] = lambda: None
+        self._has_swept = False
 
     def close(self) -> None:
         """Clean what is unclean yet, and close the file; nobody may use it any more."""
@@ -114,14 +119,19 @@ class SqliteViews:
 
     def beside(self) -> SqliteViews:
         """An empty second set in a file of its own, in the place of any that was begun and left."""
-        path = self._path.with_name(f"{self._path.stem}.rebuilt{self._path.suffix}")
+        lock = _lock_file(self._path).open("wb")
+        fcntl.flock(lock, fcntl.LOCK_SH)  # who deletes one that was left is done in a moment
+        path = _second(self._path)
         _delete(path)
-        return SqliteViews(path, tuning=_BESIDE)
+        found = SqliteViews(path, tuning=_BESIDE)
+        found._unlock = weakref.finalize(found, lock.close)
+        return found
 
     def discard(self, other: SqliteViews) -> None:
         """As promised."""
         other.close()
         _delete(other._path)
+        other._unlock()
 
     def become(self, other: SqliteViews) -> None:
         """Be what `other`, made by `beside`, is: one rename. Whoever opens the file after it reads the new set; this object does so
@@ -135,9 +145,37 @@ class SqliteViews:
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)
         other._path.replace(self._path)
         on_disk(self._path.parent)
+        other._unlock()
         self._connections = None
         self._writer = Writer()
         self._mine = threading.local()
+
+    def left(self) -> bool:
+        """Is there a second set whose builder is gone? The next batch that is folded deletes it, and so does the next rebuild."""
+        with self._unattended() as path:
+            return path is not None
+
+    def _sweep(self) -> None:
+        """Leave no second set that nobody is building any more: people stand in it in clear."""
+        self._has_swept = True
+        with self._unattended() as path:
+            if path is not None:
+                _delete(path)
+
+    @contextmanager
+    def _unattended(self) -> Iterator[Path | None]:
+        """The second set that nobody is building, if there is one; nobody begins another for the block."""
+        path = _second(self._path)
+        if not any(one.exists() for one in _files(path)):
+            yield None
+            return
+        with _lock_file(self._path).open("wb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # somebody is building it, and folds the erasures as well
+                yield None
+                return
+            yield path
 
     def _last_id(self) -> int:
         try:
@@ -163,6 +201,8 @@ class SqliteViews:
         with self._file.writing() as connection:
             unclean = self._writer.write(connection, changes, position, recorded_at, getattr(self._mine, "seen", None))
         self._mine.seen = position
+        if changes.purged or changes.scrubbed or changes.forgotten or not self._has_swept:
+            self._sweep()
         if unclean:
             self._clean(unclean)
 
@@ -457,6 +497,22 @@ def _whole(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, EntryRow]]:
         yield row[12], entry(of, row[13:])
 
 
+def _second(path: Path) -> Path:
+    """Where a second set beside this one is built."""
+    return path.with_name(f"{path.stem}.rebuilt{path.suffix}")
+
+
+def _lock_file(path: Path) -> Path:
+    """The file that says that one is being built, by a lock that the kernel takes back from the dead: whoever builds one shares it. It
+    stays: who removed it could let in one who deletes beside one who builds. No file of SQLite's, whose own locks end when another
+    opens and closes it."""
+    return path.with_name(f"{path.stem}.rebuild.lock")
+
+
+def _files(path: Path) -> list[Path]:
+    return [Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm")]
+
+
 def _delete(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    for file in _files(path):
+        file.unlink(missing_ok=True)

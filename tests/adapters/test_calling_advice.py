@@ -47,6 +47,14 @@ def of_graph(code: str) -> dict[str, Any]:
         pytest.param(
             office365.api,
             OFFICE365,
+            of_graph("ErrorAccessDenied"),
+            "office365 answered 403 ErrorAccessDenied: Microsoft lets us not into the calendar. Connect again, and accept all that is "
+            "asked for; if that does not help, an administrator may open the mailbox to this app",
+            id="Exchange found no permission, or is closed",
+        ),
+        pytest.param(
+            office365.api,
+            OFFICE365,
             of_graph("MailboxNotEnabledForRESTAPI"),
             "office365 answered 403 MailboxNotEnabledForRESTAPI: the mailbox is inactive, or not in Exchange Online. "
             "An administrator can change that; connecting again does not",

@@ -27,7 +27,9 @@ def _code(body: Any) -> object:
     return body.get("code") if isinstance(body, dict) else None
 
 
-VENDOR = Vendor("plain", "https://api.example/v1/", _limits, _code, frozenset(("tooFast",)), frozenset(("noScope",)))
+VENDOR = Vendor(
+    "plain", "https://api.example/v1/", _limits, _code, frozenset(("tooFast",)), frozenset(("noScope",)), denied=frozenset(("denied",))
+)
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +88,22 @@ def test_an_answer_is_the_error_that_it_means(status: int, body: object, kind: t
 def test_what_did_not_come_through_passes_and_says_nothing_personal(answer: httpx.Response | Exception) -> None:
     found = error(script(answer))
     assert (type(found), SECRET in str(found), found.__cause__) == (TryAgain, False, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        pytest.param("GET", Deauthorised, id="a reading"),
+        pytest.param("POST", Deauthorised, id="a creation"),
+        pytest.param("PATCH", Refused, id="the change of one thing"),
+        pytest.param("DELETE", Refused, id="the removal of one thing"),
+    ],
+)
+def test_who_is_denied_all_has_too_little_and_who_is_denied_one_thing_may_have_enough(method: str, kind: type[RendezvousError]) -> None:
+    api, _ = calling(script(httpx.Response(403, json={"code": "denied"})))
+    with pytest.raises(kind, match="plain answered 403 denied") as caught:
+        api.call(LINK, method, "things/1")
+    assert type(caught.value) is kind
 
 
 def test_a_status_that_is_expected_is_an_answer() -> None:

@@ -258,6 +258,7 @@ def test_what_was_changed_since_is_overtaken(answers: dict[str, Any]) -> None:
         pytest.param({GET: (200, event(isOrganizer=False))}, "another organiser's", id="another organiser's"),
         pytest.param({GET: (200, event()), PATCH: error(400, "ErrorOccurrenceCrossingBoundary")}, "moves no occurrence", id="crossing"),
         pytest.param({GET: (200, event()), PATCH: error(400, "ErrorInvalidRequest")}, "ErrorInvalidRequest", id="not understood"),
+        pytest.param({GET: (200, event()), PATCH: error(403, "ErrorAccessDenied")}, "ErrorAccessDenied", id="this one it keeps closed"),
     ],
 )
 def test_what_outlook_does_not_do_is_refused_by_name(answers: dict[str, Any], reason: str) -> None:
@@ -278,7 +279,8 @@ def test_a_cancellation_never_reaches_a_calendar() -> None:
         pytest.param((429, {}, {"Retry-After": "7"}), TryAgain, id="too many"),
         pytest.param(error(503, "ErrorConcurrentItemSave"), TryAgain, id="tired"),
         pytest.param(httpx.ReadTimeout("slow"), TryAgain, id="no answer"),
-        pytest.param(error(403, "ErrorAccessDenied"), Refused, id="forbidden"),
+        pytest.param(error(403, "ErrorAccessDenied"), Deauthorised, id="no permission to write"),
+        pytest.param(error(403, "ErrorSubmissionQuotaExceeded"), Refused, id="forbidden"),
         pytest.param(error(401, "InvalidAuthenticationToken"), Deauthorised, id="no token is taken"),
     ],
 )

@@ -498,6 +498,79 @@ def test_of_a_second_set_that_nobody_wants_nothing_is_left(lasting: Any, tmp_pat
         ]
 
 
+def another(lasting: Any) -> Any:
+    """The same read models as another process has them."""
+    return PostgresViews(lasting._database) if isinstance(lasting, PostgresViews) else SqliteViews(lasting._path)
+
+
+def beside_it(lasting: Any, folder: Path) -> list[str]:
+    """What there is of other sets."""
+    if isinstance(lasting, PostgresViews):
+        schema = lasting._database.schema
+        rows = lasting._database.rows("SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)", ([schema + NEXT, schema + FORMER],))
+        return [name.removeprefix(schema) for (name,) in rows]
+    return sorted(file.name for file in folder.glob("*rebuilt*"))
+
+
+def killed(beside: Any) -> None:
+    """Whoever builds it is no more: of his process the kernel, or the server, takes back the lock, and nothing else happens."""
+    beside._unlock()
+
+
+ERASING = [
+    pytest.param({"scrubbed": [(A, BO)]}, id="somebody is scrubbed"),
+    pytest.param({"purged": [(A, M1)]}, id="a meeting is purged"),
+    pytest.param({"forgotten": [(A, "151")]}, id="a contact is forgotten"),
+]
+
+
+def test_a_second_set_whose_builder_was_killed_is_gone_when_somebody_folds_next(lasting: Any, tmp_path: Path) -> None:
+    written(lasting, entries=[entry()])
+    beside = lasting.beside()
+    written(beside, entries=[entry(), entry(M2)])
+    killed(beside)
+    assert beside_it(lasting, tmp_path) != []
+    with contextlib.closing(another(lasting)) as next_one:
+        # Who only reads changes nothing.
+        assert (found(next_one), next_one.left(), beside_it(lasting, tmp_path) != []) == (["a:100"], True, True)
+        written(next_one, contacts=[contact()])
+        assert (found(next_one), next_one.left(), beside_it(lasting, tmp_path)) == (["a:100"], False, [])
+
+
+@pytest.mark.parametrize("erasing", ERASING)
+def test_an_erasure_leaves_no_second_set_whose_builder_was_killed(lasting: Any, tmp_path: Path, erasing: dict[str, Any]) -> None:
+    written(lasting, entries=[entry()], contacts=[contact()])
+    beside = lasting.beside()
+    written(beside, entries=[entry()])
+    killed(beside)
+    written(lasting, contacts=[contact("152")])
+    assert beside_it(lasting, tmp_path) != []
+    written(lasting, **erasing)
+    assert beside_it(lasting, tmp_path) == []
+
+
+@pytest.mark.parametrize("erasing", ERASING)
+def test_a_second_set_that_is_being_built_is_nobody_elses_to_take_away(lasting: Any, tmp_path: Path, erasing: dict[str, Any]) -> None:
+    written(lasting, entries=[entry()], contacts=[contact()])
+    beside = lasting.beside()
+    written(beside, entries=[entry(M2)])
+    with contextlib.closing(another(lasting)) as next_one:
+        assert not next_one.left()
+        written(next_one, **erasing)
+    written(lasting, **erasing)
+    lasting.become(beside)
+    assert (found(lasting), beside_it(lasting, tmp_path)) == (["b:100"], [])
+
+
+def test_of_two_who_build_each_keeps_the_set_from_being_taken_away(lasting: Any, tmp_path: Path) -> None:
+    first, second = lasting.beside(), lasting.beside()
+    written(second, entries=[entry()])
+    killed(first)
+    written(lasting, scrubbed=[(A, BO)])
+    lasting.become(second)
+    assert (found(lasting), beside_it(lasting, tmp_path)) == (["a:100"], [])
+
+
 # --- the file ------------------------------------------------------------------------------------------------------------------------
 
 

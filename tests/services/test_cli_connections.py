@@ -62,7 +62,9 @@ def ring() -> Ring:
 def app(consents: Consents, ring: Ring) -> typer.Typer:
     app = typer.Typer()
     app.callback()(lambda: None)
-    cli_connections.add(app, lambda _: consents.connecting, lambda _: Keeping(lambda: [Boxes(3), Boxes(2)], ring))
+    cli_connections.add(
+        app, lambda _: consents.connecting, lambda _: Keeping(lambda: [Boxes(3), Boxes(2)], ring), lambda _, __: consents.engine.reading
+    )
     return app
 
 

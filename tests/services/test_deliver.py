@@ -130,6 +130,43 @@ def test_what_is_written_is_confirmed_and_then_done() -> None:
     assert scene.step() == []
 
 
+def ms(day: int, hour: int, minute: int = 0) -> int:
+    """A time in April 2026, UTC. The proposal review is on the 7th, from 8 to 9."""
+    return int(datetime(2026, 4, day, hour, minute, tzinfo=UTC).timestamp() * 1000)
+
+
+WEEKLY: dict[str, Any] = {"rules": ("FREQ=WEEKLY;COUNT=2",)}
+
+
+@pytest.mark.parametrize(
+    ("fields", "now", "mailed"),
+    [
+        pytest.param({}, ms(7, 7, 59), True, id="before it begins"),
+        pytest.param({}, ms(7, 8, 59), True, id="while it is under way"),
+        pytest.param({}, ms(7, 9), False, id="when it has ended"),
+        pytest.param({"action": "update", "copy": "e1", "changed": ("time",)}, ms(7, 8, 59), True, id="a change while it is under way"),
+        pytest.param({"action": "update", "copy": "e1", "changed": ("time",)}, ms(7, 9), False, id="a change when it has ended"),
+        pytest.param({"start": datetime(2026, 4, 7), "duration": "P1D", "all_day": True}, ms(7, 23), True, id="on its day"),
+        pytest.param({"start": datetime(2026, 4, 7), "duration": "P1D", "all_day": True}, ms(8, 0), False, id="the day after"),
+        pytest.param(WEEKLY, ms(10, 0), True, id="before a series' last occurrence"),
+        pytest.param(WEEKLY, ms(14, 8, 59), True, id="during a series' last occurrence"),
+        pytest.param(WEEKLY, ms(14, 9), False, id="after a series' last occurrence"),
+        pytest.param(WEEKLY | {"excluded": (datetime(2026, 4, 14, 10),)}, ms(10, 0), False, id="the last one left out"),
+        pytest.param({"rules": ("FREQ=DAILY;UNTIL=20260409T220000Z",)}, ms(9, 8), True, id="before the last one until a day"),
+        pytest.param({"rules": ("FREQ=DAILY;UNTIL=20260409T220000Z",)}, ms(10, 8), False, id="after the last one until a day"),
+        pytest.param({"rules": ("FREQ=WEEKLY",)}, ms(30, 0), True, id="a series without an end"),
+        pytest.param({"added": (datetime(2026, 4, 20, 10),)}, ms(10, 0), True, id="before an added one"),
+        pytest.param({"added": (datetime(2026, 4, 20, 10),)}, ms(20, 9), False, id="after an added one"),
+    ],
+)
+def test_nobody_is_invited_to_what_is_over_by_the_time_of_the_call(fields: dict[str, Any], now: int, mailed: bool) -> None:
+    scene = Scene(Calendar(), request(invite=True, **fields))
+    scene.clock.now = now
+    assert scene.step() == ["done"]
+    assert (len(scene.calendar.events), scene.calendar.mails) == (1, [BO] if mailed else [])
+    assert scene.deliveries.all(ACCOUNT, "done", "", 9)[0].request.invite is True
+
+
 def test_who_is_typed_into_a_text_is_written_as_typed_and_stands_nowhere_else() -> None:
     scene = Scene(Calendar())
     [cy] = scene.vault.seal(ACCOUNT, [("cy@buyer.example", None)])

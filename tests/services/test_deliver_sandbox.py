@@ -64,6 +64,10 @@ class Side(Tokens):
             return self.hubspot.token()
         return self.google.token(ANA) if self.name == "google" else self.office365.token(ANA)
 
+    def consented(self, *scopes: str) -> None:
+        """From now on Ana's token at Microsoft goes that far."""
+        super().__init__(self.office365.token(ANA, *scopes))
+
     @property
     def simulators(self) -> list[Any]:
         return [self.google, self.office365, self.hubspot]
@@ -210,6 +214,14 @@ def test_a_meeting_is_made_once_and_its_guest_invited_once(scene: Scene) -> None
 @each_calendar
 def test_without_an_invitation_nobody_is_mailed(scene: Scene) -> None:
     scene.carry(scene.ask(invite=False))
+    assert (scene.side.titles(), scene.side.invited()) == (["Proposal review"], [])
+
+
+@each_calendar
+def test_what_is_over_when_it_is_delivered_is_made_and_nobody_is_mailed(scene: Scene) -> None:
+    scene.deliveries.put([scene.ask()])
+    scene.now = int(datetime(2026, 4, 7, 9, tzinfo=UTC).timestamp() * 1000)
+    assert scene.step() == ["done"]
     assert (scene.side.titles(), scene.side.invited()) == (["Proposal review"], [])
 
 
@@ -442,6 +454,17 @@ def test_who_is_told_that_it_was_too_much_waits_and_comes_back(scene: Scene, sta
     scene.now = scene.delivery().due_at
     assert (scene.step(), scene.side.titles(), scene.delivery().tries) == (["done"], ["Proposal review"], 3)
     assert waits[0] >= 2_000
+
+
+@pytest.mark.parametrize("scopes", [pytest.param(["User.Read"], id="nothing"), pytest.param(["Calendars.Read"], id="reading alone")])
+@pytest.mark.parametrize("side", ["office365"])
+def test_what_the_permission_does_not_cover_waits_for_a_wider_one(scene: Scene, scopes: list[str]) -> None:
+    scene.side.consented(*scopes)
+    assert scene.carry(scene.ask()) == ["waiting"]
+    assert (scene.delivery().reason or "").startswith("office365 answered 403 ErrorAccessDenied: Microsoft lets us not into the calendar")
+    scene.side.consented("Calendars.ReadWrite")
+    scene.now = scene.delivery().due_at
+    assert (scene.step(), scene.side.titles(), scene.side.invited()) == (["done"], ["Proposal review"], [BO])
 
 
 @pytest.mark.parametrize("side", ["google"])

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from domain.outside import Channel, Deliveries, Delivery, Grant, Link
 from services.doctor import HOUR_MS, examine
+from services.rebuild import rebuild
 from services.settings import Settings
 from services.wiring import Installation, now
 from services.wiring_providers import Outside
@@ -157,3 +158,19 @@ def test_a_delivery_s_age_is_what_counts_not_its_tries(office: Office) -> None:
     tried: Delivery = replace(one, tries=9, due_at=now() + HOUR_MS, reason="busy")
     office.outside.deliveries.keep(tried)
     assert office.looked()["deliveries waiting"] == (True, "1 delivery on the way")
+
+
+def test_a_second_set_that_a_killed_rebuild_left_is_told_until_it_is_gone(tmp_path: Path) -> None:
+    parts = Installation(Settings(data=tmp_path, log=None, store=None))
+
+    def told() -> list[tuple[bool, str]]:
+        return [(one.ok, one.says) for one in examine(parts).checks if one.name.startswith("second read models")]
+
+    beside = parts.views.beside()
+    assert told() == []  # it is being built
+    del beside
+    says = "a rebuild that was killed left one, with people in clear: the next event that is folded removes it, or `rendezvous rebuild`"
+    assert told() == [(False, says)]
+    rebuild(parts, switch=False)
+    assert told() == []
+    parts.close()

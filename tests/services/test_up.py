@@ -14,9 +14,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import httpx
@@ -24,9 +25,11 @@ import pytest
 
 from domain.errors import PositionLost, RendezvousError, TryAgain
 from services import relay
+from services.monitor import Numbers
 from services.running import Stopping
 from services.settings import Settings
 from services.up import DAY, Engine, Roles, tick
+from services.up_monitor import ENGINE, Together, numbers_of
 from services.wiring import Installation
 from tests.examples import ACCOUNT, Event, contact, meeting, stage
 
@@ -42,13 +45,15 @@ class Step:
     def __init__(self, name: str, seen: list[str], does: list[Any]) -> None:
         self._name, self._seen, self._does = name, seen, iter(does)
 
-    def step(self, *_: str) -> int | None:
+    def step(self, *_: str) -> int | dict[tuple[str, str], int] | None:
         self._seen.append(self._name)
         does = next(self._does, 0)
         if isinstance(does, Exception):
             raise does
         found: int = does() if callable(does) else does
-        return (found or None) if self._name == "sync" else found
+        if self._name != "sync":
+            return found
+        return {("contact-match", "applied"): found} if found else None
 
 
 class Told:
@@ -57,7 +62,7 @@ class Told:
     def __init__(self, **does: list[Any]) -> None:
         self.seen: list[str] = []
         self._steps = {name: Step(name, self.seen, does.get(name, [])) for name in ("sync", "relay", "project")}
-        self.source = self.store = self.views = self
+        self.source = self.store = self.views = self.domain_log = self
 
     def sync(self) -> Step:
         return self._steps["sync"]
@@ -83,8 +88,11 @@ class Told:
     def accounts_without_clock(self) -> list[str]:
         return []
 
-    def engine(self, asked: bool = False) -> Engine:
-        return Engine(cast(Installation, self), lambda: asked)
+    def stalls(self) -> int:
+        return 0
+
+    def engine(self, asked: bool = False, numbers: Mapping[str, Numbers] | None = None) -> Engine:
+        return Engine(cast(Installation, self), lambda: asked, numbers)
 
 
 # --- the engine ---------------------------------------------------------------------------------------------------------------
@@ -115,6 +123,43 @@ def test_a_busy_file_keeps_no_other_step_from_its_work(busy: str) -> None:
     engine = told.engine()
     assert (engine.turn(), engine.refused, " ".join(told.seen)) == (False, True, "sync relay project")
     assert (engine.turn(), engine.refused) == (False, False)
+
+
+def test_the_engine_tells_what_each_of_its_roles_has_done() -> None:
+    told = Told(sync=[3], relay=[relay.BATCH, 9], project=[TryAgain("sqlite: database is locked")])
+    numbers = numbers_of(*ENGINE)
+    told.engine(numbers=numbers).turn()
+    samples = {line for line in text(*numbers.values()).splitlines() if line.partition(" ")[2] not in ("", "0.0")}
+    assert samples >= {
+        'rendezvous_decisions_total{outcome="applied",rule="contact-match"} 3.0',
+        'rendezvous_role_events_total{role="sync"} 3.0',
+        f'rendezvous_role_events_total{{role="relay"}} {relay.BATCH + 9}.0',
+        'rendezvous_role_batch_seconds_count{role="relay"} 1.0',
+        'rendezvous_role_refusals_total{kind="TryAgain",role="project"} 1.0',
+    }
+
+
+def test_of_several_roles_each_metric_is_told_once_and_what_waits_by_role() -> None:
+    numbers = numbers_of("sync", "relay")
+    together = Together(numbers.values())
+    assert together.lag() is None
+    numbers["sync"].watch(lambda: {"0": 2, "1": 3})
+    assert together.lag() == {"sync": 5}
+    numbers["relay"].watch(lambda: {"0": 1})
+    assert together.lag() == {"sync": 5, "relay": 1}
+    said = text(*numbers.values()).splitlines()
+    kinds = [line.split()[2] for line in said if line.startswith("# TYPE")]
+    assert len(kinds) == len(set(kinds)) > 5
+    lags = {line for line in said if line.startswith("rendezvous_role_lag_events{")}
+    assert lags == {
+        'rendezvous_role_lag_events{partition="0",role="sync"} 2.0',
+        'rendezvous_role_lag_events{partition="1",role="sync"} 3.0',
+        'rendezvous_role_lag_events{partition="0",role="relay"} 1.0',
+    }
+
+
+def text(*numbers: Numbers) -> str:
+    return Together(numbers).text().decode()
 
 
 # --- the threads --------------------------------------------------------------------------------------------------------------
@@ -205,8 +250,8 @@ def test_each_account_ticks_once_a_day_through_the_log(parts: Installation) -> N
 
 
 @contextmanager
-def process(data: Path, port: int = 0) -> Iterator[subprocess.Popen[str]]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RENDEZVOUS_")}
+def process(data: Path, port: int = 0, told: Mapping[str, str] = MappingProxyType({})) -> Iterator[subprocess.Popen[str]]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RENDEZVOUS_")} | dict(told)
     command = [sys.executable, "-m", "services.cli", "up", "--data", str(data), "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, env=kept, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         try:
@@ -245,6 +290,43 @@ def test_a_signal_ends_it_in_good_order_with_everything_in_its_place(tmp_path: P
     assert parts.views.position() == parts.domain_log.end()
     assert parts.domain_log.last_id() == parts.store.end()
     assert parts.store.place("0") > 0
+
+
+GOOGLE = {"RENDEZVOUS_GOOGLE_CLIENT_ID": "app", "RENDEZVOUS_GOOGLE_CLIENT_SECRET": "secret"}
+
+
+@pytest.mark.parametrize(
+    ("app", "roles", "only"),
+    [
+        pytest.param({}, {"sync", "relay", "project"}, "rendezvous_decisions_total{", id="alone"),
+        pytest.param(
+            GOOGLE,
+            {"sync", "relay", "project", "ingest", "deliver"},
+            'rendezvous_deliveries_open{state="failed"} 0.0',
+            id="with a provider",
+        ),
+    ],
+)
+def test_its_monitor_tells_of_all_its_roles(tmp_path: Path, app: dict[str, str], roles: set[str], only: str) -> None:
+    parts = Installation(Settings(data=tmp_path))
+    publish(parts, *stage())
+    token = parts.tokens.create(ACCOUNT, ["events:publish", "timeline:read"])
+    with process(tmp_path, told={"RENDEZVOUS_MONITOR": "0"} | app) as started:
+        assert post(url(started), token, meeting("g1")) == 1
+        monitor = url(started)
+        lags = "rendezvous_role_lag_events{"
+        deadline = time.monotonic() + LONG
+        while {lag.partition('role="')[2].partition('"')[0] for lag in told_by(monitor, lags)} != roles:
+            assert time.monotonic() < deadline
+        assert told_by(monitor, only)
+        assert httpx.get(f"{monitor}/readyz", trust_env=False).json() == {"status": "ready", "waiting": 0}
+        started.send_signal(signal.SIGTERM)
+        _, said = started.communicate(timeout=LONG)
+        assert (started.returncode, said) == (0, "")
+
+
+def told_by(monitor: str, name: str) -> list[str]:
+    return [line for line in httpx.get(f"{monitor}/metrics", trust_env=False).text.splitlines() if line.startswith(name)]
 
 
 def test_a_role_that_fails_ends_it_with_two_and_one_line(tmp_path: Path) -> None:
