@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -21,6 +21,23 @@ from services.sync import Behind, Sync
 from tests.examples import ACCOUNT, Event, hour, stage
 
 FOREVER = Page(limit=1000)
+
+
+class Late:
+    """Commits at the last moment: when somebody waits for the end."""
+
+    def __init__(self) -> None:
+        self.under_way = self.begun = 0
+
+    def __call__(self, commit: Callable[[], None]) -> Callable[[], object]:
+        self.under_way += 1
+        self.begun += 1
+
+        def end() -> None:
+            self.under_way -= 1
+            commit()
+
+        return end
 
 
 class Engine:

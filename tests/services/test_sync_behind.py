@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
@@ -16,28 +16,11 @@ from services.behind import Commits
 from services.demo_day import ACCOUNT as TEAM
 from services.demo_day import CONTACTS, day
 from services.sync import AHEAD, Behind, Sync
-from tests.engine import Engine
+from tests.engine import Engine, Late
 from tests.examples import contact_said, meeting, stage
 from tests.simulation.crashing import SeededKeys
 
 DAY = day(date(2026, 11, 23))
-
-
-class Late:
-    """Commits at the last moment: when somebody waits for the end."""
-
-    def __init__(self) -> None:
-        self.under_way = self.begun = 0
-
-    def __call__(self, commit: Callable[[], None]) -> Callable[[], object]:
-        self.under_way += 1
-        self.begun += 1
-
-        def end() -> None:
-            self.under_way -= 1
-            commit()
-
-        return end
 
 
 def engine_of(store: MemoryStore, batch: int, behind: Behind | None) -> Engine:

@@ -16,6 +16,7 @@ from adapters.memory.log import MemorySourceLog
 from adapters.vault import SealingVault
 from domain.ports import Appended, NewRecord
 from services.publish import Publisher
+from services.sync import Behind
 from tests.engine import Engine
 
 Result = TypeVar("Result")
@@ -83,9 +84,15 @@ class Machine(Engine):
     """An engine on the same keys in every run, which may crash and be started again. `source` may be another machine's log."""
 
     def __init__(
-        self, seed: int, fuse: Fuse | None = None, batch: int = 1000, source: MemorySourceLog | None = None, keys: MemoryKeys | None = None
+        self,
+        seed: int,
+        fuse: Fuse | None = None,
+        batch: int = 1000,
+        source: MemorySourceLog | None = None,
+        keys: MemoryKeys | None = None,
+        behind: Behind | None = None,
     ) -> None:
-        super().__init__(batch)
+        super().__init__(batch, behind)
         self.keys: Any = keys or SeededKeys(seed)
         if source is not None:
             self.source = source

@@ -16,6 +16,7 @@ import pytest
 
 from adapters.memory.views import MemoryViews
 from services.project import Project
+from tests.engine import Late
 from tests.examples import (
     ANA,
     BEN,
@@ -146,17 +147,22 @@ def test_no_order_and_no_repetition_changes_a_timeline(seed: int, keeps_repeats:
     assert differing(timelines(undisturbed(seed), world(seed)), timelines(other, world(seed))) == {}, "another order gave other timelines"
 
 
-def test_no_batch_size_changes_an_event(seed: int) -> None:
+at_once_or_behind = pytest.mark.parametrize("behind", [None, Late()], ids=["committed at once", "committed behind the next"])
+
+
+@at_once_or_behind
+def test_no_batch_size_changes_an_event(seed: int, behind: Late | None) -> None:
     """What is decided about a log is the same event for event, in batches of any size."""
     chunks = in_order(world(seed, False))
-    small = Machine(seed, batch=Random(seed).randint(1, 7)).deliver(chunks)
+    small = Machine(seed, batch=Random(seed).randint(1, 7), behind=behind).deliver(chunks)
     assert events_of(small) == events_of(undisturbed(seed, False)), "smaller batches recorded other events"
 
 
-def test_no_crash_changes_an_event(seed: int) -> None:
+@at_once_or_behind
+def test_no_crash_changes_an_event(seed: int, behind: Late | None) -> None:
     """Killed at any call of a log, store, view or vault, and started again: event for event the same."""
     fuse = Fuse(Random(seed), 0.03)
-    crashed = Machine(seed, fuse, batch=Random(seed).randint(5, 40)).deliver(in_order(world(seed, False)))
+    crashed = Machine(seed, fuse, batch=Random(seed).randint(5, 40), behind=behind).deliver(in_order(world(seed, False)))
     fuse.chance = 0.0
     calm = undisturbed(seed, False)
     assert fuse.blown > 5, "hardly a crash happened"
@@ -172,10 +178,11 @@ def _relayed(machine: Machine) -> list[tuple[Any, ...]]:
     return [(r.account, r.id, r.stream, r.version) for r in machine.domain_log.read(0, 10**9)]
 
 
-def test_no_crash_changes_an_event_when_people_are_erased(seed: int) -> None:
+@at_once_or_behind
+def test_no_crash_changes_an_event_when_people_are_erased(seed: int, behind: Late | None) -> None:
     """An erasure takes effect before it is recorded; hence it is the first of its batch, and nothing is decided again after it."""
     fuse = Fuse(Random(seed), 0.03)
-    crashed = Machine(seed, fuse, batch=40).deliver(in_order(world(seed)))
+    crashed = Machine(seed, fuse, batch=40 if behind is None else 5, behind=behind).deliver(in_order(world(seed)))
     fuse.chance = 0.0
     assert events_of(crashed) == events_of(undisturbed(seed)), "crashes changed what was recorded"
     assert differing(timelines(undisturbed(seed), world(seed)), timelines(crashed, world(seed))) == {}, "crashes changed timelines"
