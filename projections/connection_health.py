@@ -88,26 +88,28 @@ class Connections:
     def __init__(self, views: Views) -> None:
         self._views = views
         self._bodies: dict[str, dict[str, Body]] = {}
-        self._users: dict[tuple[str, str], list[str]] = {}
+        self._users: dict[str, dict[str, list[str]]] = {}
         self._changed: dict[tuple[str, str], None] = {}
         # When each source was read last, of those whose readings are all written down.
         self._read: dict[tuple[str, str], int] = {}
 
-    def load(self, account: str, events: Iterable[Event]) -> None:
-        """Look up what these events of an account concern. Events of connections come seldom, hence all of it for them."""
-        bodies = self._bodies.setdefault(account, {})
-        named = False
-        calendars: dict[str, None] = {}
+    def load(self, events: Iterable[Event]) -> None:
+        """Look up what these events concern. Events of connections come seldom, hence all of an account's for them."""
+        named: dict[str, None] = {}
+        calendars: dict[tuple[str, str], None] = {}
         for event in events:
+            self._bodies.setdefault(event.account, {})
             if isinstance(event, Decided):
                 if (calendar := calendar_read(event)) is not None:
-                    calendars[calendar] = None
+                    calendars[event.account, calendar] = None
             elif isinstance(event, OfConnections):
-                named = True
-        rows = self._views.connections(account) if named else self._views.connections_of_calendars(account, calendars) if calendars else []
+                named[event.account] = None
+        rows = [row for account in named for row in self._views.connections(account)]
+        rows += self._views.connections_of_calendars([at for at in calendars if at[0] not in named])
         for row in rows:
-            bodies[row.user] = decoder.decode(row.body)
-        self._index(account)
+            self._bodies[row.account][row.user] = decoder.decode(row.body)
+        for account in dict.fromkeys(row.account for row in rows):
+            self._index(account)
 
     def changed(self, event: Event) -> None:
         """An event of a connection."""
@@ -135,7 +137,7 @@ class Connections:
             return
         self._read[key] = event.recorded_at
         read = stamp(event.recorded_at)
-        for user in self._users.get((event.account, calendar), ()):
+        for user in self._users.get(event.account, {}).get(calendar, ()):
             body = self._bodies[event.account][user]
             if body.last_read is None or body.last_read < read:
                 # Changed in place: the body is this fold's own.
@@ -152,11 +154,10 @@ class Connections:
         self._changed[account, user] = None
 
     def _index(self, account: str) -> None:
-        users: dict[tuple[str, str], list[str]] = {}
+        users = self._users[account] = {}
         for user, body in sorted(self._bodies[account].items()):
             if body.calendar is not None:
-                users.setdefault((account, body.calendar), []).append(user)
-        self._users = {key: found for key, found in self._users.items() if key[0] != account} | users
+                users.setdefault(body.calendar, []).append(user)
 
 
 def _after(body: Body, event: Event) -> Body:

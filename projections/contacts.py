@@ -16,7 +16,7 @@ from domain.events import ContactDeleted, ContactErased, ContactMerged, ContactR
 from domain.people import Person, key_of
 from projections.views import ContactRow, Views
 
-OpenPeople = Callable[[str, Iterable[str]], Mapping[str, Person]]
+OpenPeople = Callable[[Mapping[str, Iterable[str]]], Mapping[str, Person]]
 """The people behind tokens of an account (ports.Vault.open)."""
 
 _encode = msgspec.json.Encoder().encode
@@ -61,13 +61,18 @@ class People:
         self._open = open_people
         self._known: dict[str, dict[str, Named | None]] = {}
 
-    def load(self, account: str, tokens: Iterable[str]) -> None:
-        """Open these tokens, as far as they are closed."""
-        known = self._known.setdefault(account, {})
-        wanted = [token for token in dict.fromkeys(tokens) if token not in known]
-        if wanted:
-            opened = self._open(account, wanted)
-            known.update([(token, _named(opened[token])) for token in wanted])
+    def load(self, tokens: Mapping[str, Iterable[str]]) -> None:
+        """Open these tokens, by account, as far as they are closed."""
+        wanted: dict[str, list[str]] = {}
+        for account, some in tokens.items():
+            known = self._known.setdefault(account, {})
+            if missing := [token for token in dict.fromkeys(some) if token not in known]:
+                wanted[account] = missing
+        if not wanted:
+            return
+        opened = self._open(wanted)
+        for account, some in wanted.items():
+            self._known[account].update([(token, _named(opened[token])) for token in some])
 
     def of(self, account: str) -> Mapping[str, Named | None]:
         """All that are loaded of an account."""
@@ -89,18 +94,18 @@ class Contacts:
         # What `standing` answers as long as no row changes.
         self._standing: dict[tuple[str, str], str | None] = {}
 
-    def load(self, account: str, contacts: Iterable[str]) -> None:
-        """Look up these contacts, as far as they have not been."""
-        wanted = [contact for contact in dict.fromkeys(contacts) if (account, contact) not in self._rows]
+    def load(self, contacts: Iterable[tuple[str, str]]) -> None:
+        """Look up these (account, contact)s, as far as they have not been."""
+        wanted = [at for at in dict.fromkeys(contacts) if at not in self._rows]
         if wanted:
-            stored = self._views.stored_contacts(account, wanted)
-            self._rows.update(((account, contact), stored.get(contact)) for contact in wanted)
+            stored = self._views.stored_contacts(wanted)
+            self._rows.update((at, stored.get(at)) for at in wanted)
 
     def row(self, account: str, contact: str) -> ContactRow | None:
         """A contact as it is now."""
         key = account, contact
         if key not in self._rows:
-            self.load(account, (contact,))
+            self.load((key,))
         return self._rows[key]
 
     def standing(self, account: str, contact: str) -> str | None:
@@ -167,7 +172,7 @@ class Contacts:
                 self._rows[account, row.contact] = scrubbed(row)
 
     def _merged_into(self, account: str, contact: str) -> list[ContactRow]:
-        self.load(account, [row.contact for row in self._views.contacts_merged_into(account, contact)])
+        self.load([(account, row.contact) for row in self._views.contacts_merged_into(account, contact)])
         return [row for (of, _), row in sorted(self._rows.items()) if of == account and row is not None and row.into == contact]
 
     def _row_or_new(self, account: str, contact: str) -> ContactRow:

@@ -7,7 +7,7 @@ cannot be folded stops everything, for its caller to say where.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -75,7 +75,7 @@ class Told(NamedTuple):
 def fold(batch: Sequence[DomainRecord], views: Views, open_people: OpenPeople) -> Changes:
     """What these records, which follow on `views.position()`, make of the read models.
 
-    `open_people` opens the sealed people of an account (ports.Vault.open). Raises what decoding raises for a record that
+    `open_people` opens sealed people, by account (ports.Vault.open_all). Raises what decoding raises for a record that
     cannot be read, and whatever views and vault raise.
     """
     folding = _Folding(views, open_people)
@@ -118,34 +118,40 @@ class _Folding:
         self._ticked: dict[str, None] = {}
 
     def load(self, events: Sequence[Told]) -> None:
-        """Look up, an account at a time, what the batch is going to need."""
-        by_account: dict[str, list[Told]] = {}
-        for told in events:
-            by_account.setdefault(told.event.account, []).append(told)
-        for account, of_account in by_account.items():
-            self._clocks[account] = self._views.clock(account)
-            self._load_meetings(account, of_account)
-            self._load_people(account, of_account)
-            self._connections.load(account, [told.event for told in of_account])
+        """Look up what the batch is going to need, of all its accounts together."""
+        accounts = dict.fromkeys(told.event.account for told in events)
+        self._clocks.update({**dict.fromkeys(accounts), **self._views.clocks_of(accounts)})
+        self._load_meetings(events)
+        self._load_people(events)
+        self._connections.load([told.event for told in events])
 
-    def _load_meetings(self, account: str, events: Sequence[Told]) -> None:
-        meetings = {told.meeting: None for told in events if told.meeting and _concerns_entries(told.event)}
-        shown = self._meetings.load(account, meetings)
-        self._timelines.load(account, shown)
-        for meeting in meetings.keys() - shown:
-            self._timelines.starts_empty(account, meeting)
+    def _load_meetings(self, events: Sequence[Told]) -> None:
+        meetings = {(told.event.account, told.meeting): None for told in events if told.meeting and _concerns_entries(told.event)}
+        shown = self._meetings.load(meetings)
+        by_account: dict[str, list[str]] = {}
+        for account, meeting in meetings:
+            if (account, meeting) in shown:
+                by_account.setdefault(account, []).append(meeting)
+            else:
+                self._timelines.starts_empty(account, meeting)
+        for account, some in by_account.items():
+            self._timelines.load(account, some)
 
-    def _load_people(self, account: str, events: Sequence[Told]) -> None:
-        tokens: set[str] = set()
-        contacts: set[str] = set()
+    def _load_people(self, events: Sequence[Told]) -> None:
+        tokens: dict[str, set[str]] = {}
+        contacts: dict[str, set[str]] = {}
         for event, _, _ in events:
+            account = event.account
             if isinstance(event, MeetingTold) and isinstance(event.view, View):
-                contact_timeline.add_named(event.view, tokens, contacts)
+                contact_timeline.add_named(event.view, tokens.setdefault(account, set()), contacts.setdefault(account, set()))
             elif isinstance(event, ContactRecorded) and event.person is not None:
-                tokens.add(event.person)
+                tokens.setdefault(account, set()).add(event.person)
+        self._load_named(tokens, contacts)
+
+    def _load_named(self, tokens: Mapping[str, set[str]], contacts: Mapping[str, set[str]]) -> None:
         # Sorted: what is asked of vault and store should not depend on the order of a set.
-        self._people.load(account, sorted(tokens))
-        self._contacts.load(account, sorted(contacts))
+        self._people.load({account: sorted(some) for account, some in tokens.items()})
+        self._contacts.load([(account, contact) for account, some in contacts.items() for contact in sorted(some)])
 
     def take(self, told: Told) -> None:
         """One event."""
@@ -236,8 +242,7 @@ class _Folding:
                 tokens: set[str] = set()
                 contacts: set[str] = set()
                 contact_timeline.add_named(view, tokens, contacts)
-                self._people.load(account, sorted(tokens))
-                self._contacts.load(account, sorted(contacts))
+                self._load_named({account: tokens}, {account: contacts})
                 scene = self._scene(at, view)
                 if former is None:
                     self._timelines.show(at, view, scene, low, high, keeps_past=False)

@@ -6,7 +6,7 @@ erasing one leaves nothing to rewrite in it; how far a series is laid out is sai
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import msgspec
 from msgspec import Struct
@@ -68,12 +68,11 @@ class Meetings:
         self._rows: dict[tuple[str, str], MeetingRow] = {}
         self._extended: dict[tuple[str, str], int | None] = {}
 
-    def load(self, account: str, meetings: Iterable[str]) -> list[str]:
-        """Look up these meetings; returns those that are stored and stand in timelines."""
-        stored = self._store.stored_meetings(account, meetings)
-        for meeting, row in stored.items():
-            self._stored[account, meeting] = row
-        return [meeting for meeting, row in stored.items() if row.view]
+    def load(self, meetings: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Look up these (account, meeting)s; returns those that are stored and stand in timelines."""
+        stored = self._store.stored_meetings(meetings)
+        self._stored.update(stored)
+        return {at for at, row in stored.items() if row.view}
 
     def view(self, account: str, meeting: str) -> View | None:
         """The view recorded last, None if it stands in no timeline."""

@@ -9,7 +9,7 @@ MS: milliseconds since 1970 UTC. Bodies are JSON, ready to be sent. A meeting's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from domain.errors import Stop
@@ -152,8 +152,8 @@ class Views(Protocol):
     def versions(self, account: str, ids: Iterable[int]) -> dict[int, EntryRow]:
         """The stored versions of these ids, whole."""
 
-    def stored_meetings(self, account: str, meetings: Iterable[str]) -> dict[str, StoredMeeting]:
-        """These meetings, as folds need them."""
+    def stored_meetings(self, meetings: Collection[tuple[str, str]]) -> dict[tuple[str, str], StoredMeeting]:
+        """These (account, meeting)s, of whatever accounts, as folds need them."""
 
     def series_to_extend(self, account: str, before: int) -> list[StoredMeeting]:
         """Series laid out only up to before this time (ms)."""
@@ -161,17 +161,17 @@ class Views(Protocol):
     def meetings_with(self, account: str, key: str) -> list[str]:
         """The meetings whose entries or view name this person key."""
 
-    def stored_contacts(self, account: str, contacts: Iterable[str]) -> dict[str, ContactRow]:
-        """These contacts' rows."""
+    def stored_contacts(self, contacts: Collection[tuple[str, str]]) -> dict[tuple[str, str], ContactRow]:
+        """The rows of these (account, contact)s, of whatever accounts."""
 
     def contacts_merged_into(self, account: str, contact: str) -> list[ContactRow]:
         """The contacts whose survivor this one is."""
 
-    def connections_of_calendars(self, account: str, calendars: Iterable[str]) -> list[ConnectionRow]:
-        """The connections whose `calendar` is one of these (casefolded)."""
+    def connections_of_calendars(self, calendars: Collection[tuple[str, str]]) -> list[ConnectionRow]:
+        """The connections whose (account, `calendar`) is one of these (casefolded), of whatever accounts."""
 
-    def clock(self, account: str) -> ClockRow | None:
-        """The account's clock."""
+    def clocks_of(self, accounts: Collection[str]) -> dict[str, ClockRow]:
+        """The clocks of those of these accounts that have one."""
 
     # --- reading
     def recorded(self) -> int:

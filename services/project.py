@@ -54,7 +54,7 @@ class Project:
 
     def _apply(self, records: list[DomainRecord]) -> None:
         with _uncollected():
-            changes = fold(records, self._views, self._vault.open)
+            changes = fold(records, self._views, self._vault.open_all)
             self._views.apply(changes, records[-1].position, _recorded.decode(records[-1].body).recorded_at)
         followed_records("folded", records)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -109,10 +109,10 @@ class MemoryViews:
         with self._lock:
             return {id_: self._row(id_) for id_ in ids}
 
-    def stored_meetings(self, account: str, meetings: Iterable[str]) -> dict[str, StoredMeeting]:
+    def stored_meetings(self, meetings: Collection[tuple[str, str]]) -> dict[tuple[str, str], StoredMeeting]:
         """As promised."""
         with self._lock:
-            return {meeting: _stored(row) for meeting in meetings if (row := self._meetings.get((account, meeting))) is not None}
+            return {at: _stored(row) for at in meetings if (row := self._meetings.get(at)) is not None}
 
     def series_to_extend(self, account: str, before: int) -> list[StoredMeeting]:
         """As promised."""
@@ -128,24 +128,26 @@ class MemoryViews:
             found.update(row.meeting for row in self._meetings.values() if row.account == account and key.encode() in row.view)
             return sorted(found)
 
-    def stored_contacts(self, account: str, contacts: Iterable[str]) -> dict[str, ContactRow]:
+    def stored_contacts(self, contacts: Collection[tuple[str, str]]) -> dict[tuple[str, str], ContactRow]:
         """As promised."""
         with self._lock:
-            return {contact: row for contact in contacts if (row := self._contacts.get((account, contact))) is not None}
+            return {at: row for at in contacts if (row := self._contacts.get(at)) is not None}
 
     def contacts_merged_into(self, account: str, contact: str) -> list[ContactRow]:
         """As promised."""
         with self._lock:
             return [row for (of, _), row in sorted(self._contacts.items()) if of == account and row.into == contact]
 
-    def connections_of_calendars(self, account: str, calendars: Iterable[str]) -> list[ConnectionRow]:
+    def connections_of_calendars(self, calendars: Collection[tuple[str, str]]) -> list[ConnectionRow]:
         """As promised."""
         wanted = set(calendars)
-        return [row for row in self.connections(account) if _calendar.decode(row.body).calendar in wanted]
+        accounts = sorted({account for account, _ in wanted})
+        rows = [row for account in accounts for row in self.connections(account)]
+        return [row for row in rows if (row.account, _calendar.decode(row.body).calendar) in wanted]
 
-    def clock(self, account: str) -> ClockRow | None:
+    def clocks_of(self, accounts: Collection[str]) -> dict[str, ClockRow]:
         """As promised."""
-        return self._clocks.get(account)
+        return {account: clock for account in accounts if (clock := self._clocks.get(account)) is not None}
 
     # --- reading
 

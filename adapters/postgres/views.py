@@ -20,14 +20,14 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
 import psycopg
 
 from adapters.postgres.columns import digest, to_bytes, to_text
 from adapters.postgres.connect import Connection, Database, in_our_words
-from adapters.postgres.view_reading import CONNECTION, CONTACT, WHOLE, ViewReading, contact_row, meetings_among, whole
+from adapters.postgres.view_reading import CONTACT, WHOLE, ViewReading, contact_row, meetings_among, whole
 from adapters.postgres.view_tables import FOREVER, FORM, FORMER, LIVE, NEXT, State, Tables, account_digest, without_limits
 from adapters.postgres.view_writer import Writer, calendar_digest
 from domain.errors import Conflict, RendezvousError, TryAgain
@@ -54,8 +54,8 @@ _OF_CONTACT = (
     "WHERE v.timeline = %s AND v.recorded_to = %s AND c.account = %s"
 )
 _STORED = (
-    "SELECT u.meeting, m.series_to, m.view FROM unnest(%b::text[]) AS u (meeting), "
-    "LATERAL (SELECT * FROM views.meetings WHERE account = %b AND meeting = u.meeting::uuid OFFSET 0) AS m"
+    "SELECT u.n, u.meeting, m.series_to, m.view FROM unnest(%b::bigint[], %b::text[]) WITH ORDINALITY AS u (account, meeting, n), "
+    "LATERAL (SELECT * FROM views.meetings WHERE account = u.account AND meeting = u.meeting::uuid OFFSET 0) AS m"
 )
 _TO_EXTEND = "SELECT meeting::text, series_to, view FROM views.meetings WHERE account = %s AND series_to < %s"
 # People are named by no index, as only erasing asks for them.
@@ -65,10 +65,18 @@ _NAMING = (
     "UNION SELECT m.meeting::text FROM views.meetings AS m WHERE m.account = %(account)s AND position(%(raw)b IN m.view) > 0"
 )
 _CONTACTS = (
-    "SELECT c.contact, c.key, c.state, c.into_, c.body FROM unnest(%b::bigint[]) AS u (id), "
-    "LATERAL (SELECT * FROM views.contacts WHERE id = u.id AND account = %b OFFSET 0) AS c"
+    "SELECT u.n, c.contact, c.key, c.state, c.into_, c.body FROM unnest(%b::bigint[], %b::bigint[]) WITH ORDINALITY AS u (id, account, n), "
+    "LATERAL (SELECT * FROM views.contacts WHERE id = u.id AND account = u.account OFFSET 0) AS c"
 )
-_CLOCK = "SELECT ticked, before_days, after_days FROM views.clocks WHERE account = %s"
+_OF_CALENDARS = (
+    "SELECT u.n, c.user_, c.body FROM unnest(%b::bigint[], %b::bytea[], %b::bigint[]) WITH ORDINALITY AS u (digest, calendar, account, n), "
+    "LATERAL (SELECT * FROM views.connections WHERE calendar_digest = u.digest AND calendar = u.calendar AND account = u.account OFFSET 0)"
+    " AS c ORDER BY c.user_"
+)
+_CLOCKS_OF = (
+    "SELECT u.n, c.ticked, c.before_days, c.after_days FROM unnest(%b::bigint[]) WITH ORDINALITY AS u (account, n), "
+    "LATERAL (SELECT * FROM views.clocks WHERE account = u.account OFFSET 0) AS c"
+)
 
 
 class PostgresViews(ViewReading):
@@ -219,11 +227,12 @@ class PostgresViews(ViewReading):
         rows = self._rows(f"{WHOLE} WHERE v.id = ANY(%b::bigint[]) AND c.account = %s ORDER BY v.id", list(ids), account_digest(account))
         return dict(whole(rows))
 
-    def stored_meetings(self, account: str, meetings: Iterable[str]) -> dict[str, StoredMeeting]:
+    def stored_meetings(self, meetings: Collection[tuple[str, str]]) -> dict[tuple[str, str], StoredMeeting]:
         """As promised."""
-        wanted = meetings_among(set(meetings))
-        rows = self._rows(_STORED, wanted, account_digest(account)) if wanted else []
-        return {row[0]: StoredMeeting._make(row) for row in rows}
+        names = set(meetings_among({meeting for _, meeting in meetings}))
+        wanted = [at for at in dict.fromkeys(meetings) if at[1] in names]
+        rows = self._rows(_STORED, [account_digest(account) for account, _ in wanted], [meeting for _, meeting in wanted]) if wanted else []
+        return {wanted[n - 1]: StoredMeeting._make(row) for n, *row in rows}
 
     def series_to_extend(self, account: str, before: int) -> list[StoredMeeting]:
         """As promised."""
@@ -238,30 +247,31 @@ class PostgresViews(ViewReading):
             rows = connection.execute(self._tables.named(_NAMING), asked).fetchall()
         return sorted(meeting for (meeting,) in rows)
 
-    def stored_contacts(self, account: str, contacts: Iterable[str]) -> dict[str, ContactRow]:
+    def stored_contacts(self, contacts: Collection[tuple[str, str]]) -> dict[tuple[str, str], ContactRow]:
         """As promised."""
-        wanted = {digest(account, contact): contact for contact in contacts}
-        rows = self._rows(_CONTACTS, sorted(wanted), account_digest(account)) if wanted else []
-        found = [contact_row(account, row) for row in rows]
-        return {row.contact: row for row in found if wanted.get(digest(account, row.contact)) == row.contact}
+        wanted = list(dict.fromkeys(contacts))
+        ids, accounts = [digest(*at) for at in wanted], [account_digest(account) for account, _ in wanted]
+        rows = self._rows(_CONTACTS, ids, accounts) if wanted else []
+        found = [(wanted[n - 1], contact_row(wanted[n - 1][0], row)) for n, *row in rows]
+        return {at: row for at, row in found if row.contact == at[1]}
 
     def contacts_merged_into(self, account: str, contact: str) -> list[ContactRow]:
         """As promised."""
         rows = self._rows(f"{CONTACT} WHERE into_digest = %s AND account = %s", digest(account, contact), account_digest(account))
         return sorted(found for row in rows if (found := contact_row(account, row)).into == contact)
 
-    def connections_of_calendars(self, account: str, calendars: Iterable[str]) -> list[ConnectionRow]:
+    def connections_of_calendars(self, calendars: Collection[tuple[str, str]]) -> list[ConnectionRow]:
         """As promised."""
-        wanted = set(calendars)
-        found_by, named = [calendar_digest(account, calendar) for calendar in wanted], [to_bytes(calendar) for calendar in wanted]
-        where = "calendar_digest = ANY(%b::bigint[]) AND calendar = ANY(%b::bytea[]) AND account = %s ORDER BY user_"
-        rows = self._rows(f"{CONNECTION} WHERE {where}", found_by, named, account_digest(account))
-        return [ConnectionRow(account, to_text(user), body) for user, body in rows]
+        wanted = list(dict.fromkeys(calendars))
+        digests, named = [calendar_digest(*at) for at in wanted], [to_bytes(calendar) for _, calendar in wanted]
+        rows = self._rows(_OF_CALENDARS, digests, named, [account_digest(account) for account, _ in wanted]) if wanted else []
+        return [ConnectionRow(wanted[n - 1][0], to_text(user), body) for n, user, body in rows]
 
-    def clock(self, account: str) -> ClockRow | None:
+    def clocks_of(self, accounts: Collection[str]) -> dict[str, ClockRow]:
         """As promised."""
-        rows = self._rows(_CLOCK, account_digest(account))
-        return ClockRow(account, *rows[0]) if rows else None
+        wanted = list(dict.fromkeys(accounts))
+        rows = self._rows(_CLOCKS_OF, list(map(account_digest, wanted))) if wanted else []
+        return {wanted[n - 1]: ClockRow(wanted[n - 1], *clock) for n, *clock in rows}
 
     def _seen(self) -> State | None:
         found: State | None = getattr(self._mine, "seen", None)

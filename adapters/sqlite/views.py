@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -229,12 +229,14 @@ class SqliteViews:
         statement = f"{_WHOLE} WHERE v.id IN (SELECT value FROM json_each(?)) AND a.account = ?"  # noqa: S608 - constants only
         return dict(_whole(self._rows(statement, (_json(list(ids)).decode(), account))))
 
-    def stored_meetings(self, account: str, meetings: Iterable[str]) -> dict[str, StoredMeeting]:
+    def stored_meetings(self, meetings: Collection[tuple[str, str]]) -> dict[tuple[str, str], StoredMeeting]:
         """As promised."""
-        wanted = set(meetings)
         statement = f"{_STORED} {_MARKED} WHERE m.account = {_ACCOUNT} AND m.position IS NOT NULL"
-        rows = self._rows(statement, (marks(account, wanted), account))
-        return {row[0]: StoredMeeting._make(row) for row in rows if row[0] in wanted}
+        found: dict[tuple[str, str], StoredMeeting] = {}
+        for account, wanted in _by_account(meetings).items():
+            rows = self._rows(statement, (marks(account, wanted), account))
+            found.update({(account, row[0]): StoredMeeting._make(row) for row in rows if row[0] in wanted})
+        return found
 
     def series_to_extend(self, account: str, before: int) -> list[StoredMeeting]:
         """As promised."""
@@ -252,28 +254,35 @@ class SqliteViews:
         rows = self._rows(f"{in_entries} UNION {in_views} ORDER BY 1", (account, key, FOREVER, account, key))
         return [row[0] for row in rows]
 
-    def stored_contacts(self, account: str, contacts: Iterable[str]) -> dict[str, ContactRow]:
+    def stored_contacts(self, contacts: Collection[tuple[str, str]]) -> dict[tuple[str, str], ContactRow]:
         """As promised."""
         statement = f"{_CONTACT} AND contact IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants only
-        rows = self._rows(statement, (account, _json(list(contacts)).decode()))
-        return {row[0]: ContactRow(account, *row) for row in rows}
+        found: dict[tuple[str, str], ContactRow] = {}
+        for account, wanted in _by_account(contacts).items():
+            rows = self._rows(statement, (account, _json(sorted(wanted)).decode()))
+            found.update({(account, row[0]): ContactRow(account, *row) for row in rows})
+        return found
 
     def contacts_merged_into(self, account: str, contact: str) -> list[ContactRow]:
         """As promised."""
         return [ContactRow(account, *row) for row in self._rows(f"{_CONTACT} AND into_ = ? ORDER BY +contact", (account, contact))]
 
-    def connections_of_calendars(self, account: str, calendars: Iterable[str]) -> list[ConnectionRow]:
+    def connections_of_calendars(self, calendars: Collection[tuple[str, str]]) -> list[ConnectionRow]:
         """As promised."""
         statement = (
             "SELECT user, body FROM connections INDEXED BY connections_by_calendar "  # noqa: S608 - constants only
             f"WHERE account = {_ACCOUNT} AND calendar IN (SELECT value FROM json_each(?)) ORDER BY +user"
         )
-        return [ConnectionRow(account, *row) for row in self._rows(statement, (account, _json(list(calendars)).decode()))]
+        return [
+            ConnectionRow(account, *row)
+            for account, wanted in _by_account(calendars).items()
+            for row in self._rows(statement, (account, _json(sorted(wanted)).decode()))
+        ]
 
-    def clock(self, account: str) -> ClockRow | None:
+    def clocks_of(self, accounts: Collection[str]) -> dict[str, ClockRow]:
         """As promised."""
-        rows = self._rows(f"SELECT ticked, before_days, after_days FROM clocks WHERE account = {_ACCOUNT}", (account,))  # noqa: S608 - constants only
-        return ClockRow(account, *rows[0]) if rows else None
+        statement = f"SELECT ticked, before_days, after_days FROM clocks WHERE account = {_ACCOUNT}"  # noqa: S608 - constants only
+        return {account: ClockRow(account, *row) for account in accounts for row in self._rows(statement, (account,))}
 
     # --- reading
 
@@ -516,3 +525,10 @@ def _files(path: Path) -> list[Path]:
 def _delete(path: Path) -> None:
     for file in _files(path):
         file.unlink(missing_ok=True)
+
+
+def _by_account(those: Collection[tuple[str, str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for account, one in those:
+        found.setdefault(account, set()).add(one)
+    return found

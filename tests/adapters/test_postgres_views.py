@@ -108,7 +108,7 @@ def test_ids_that_no_text_or_index_of_the_server_holds(views: PostgresViews) -> 
     assert [change.contact for change in views.changes(A, LONG, 0, 9)] == [LONG]
     assert (views.contact(A, LONG), views.contacts_merged_into(A, LONG)) == (rows[0], rows[1:])
     assert (views.decisions(A, event=LONG), views.decisions(A, subject=LONG)) == ([decision], [decision])
-    assert (views.connections(A), views.connections_of_calendars(A, [LONG])) == ([connection], [connection])
+    assert (views.connections(A), views.connections_of_calendars([(A, LONG)])) == ([connection], [connection])
 
 
 def test_a_page_is_read_from_its_index_however_long_the_timeline(views: PostgresViews, opened: Database) -> None:

@@ -26,7 +26,7 @@ def test_who_folded_from_a_position_that_another_has_left_writes_nothing(tmp_pat
     quick.apply(clock(1), 5, 1000)
     with pytest.raises(Conflict):
         late.apply(clock(2), 9, 2000)  # ahead of 5, but folded from 0: it would fold 1 to 5 once more
-    assert (late.position(), late.clock("62515")) == (5, ClockRow("62515", 1, 365, 365))
+    assert (late.position(), late.clocks_of(["62515"])) == (5, {"62515": ClockRow("62515", 1, 365, 365)})
     late.apply(clock(3), 9, 3000)
     assert quick.position() == 9
 

@@ -30,6 +30,7 @@ WANTED = {
     "scaled decided, copy": "10,000 /s, 0.10 x or more",
     "scaled decided, stock": "10 x or more",
     "scaled folded, stock": "10,000 /s, 8 x or more",
+    "many accounts": "-",
     "shards": "1.8 x or more, with a core for each",
     "crowded": "-",
     "scaled freshness, p50": "-",

@@ -233,18 +233,18 @@ def test_no_account_sees_anothers_rows(views: Views) -> None:
         "version": lambda a: views.entry_version(a, "151"),
         "current": lambda a: views.current(a, [M1]),
         "of contact": lambda a: views.entries_of_contact(a, "151"),
-        "stored": lambda a: views.stored_meetings(a, [M1]),
+        "stored": lambda a: views.stored_meetings([(a, M1)]),
         "meeting": lambda a: views.meeting(a, M1),
         "to extend": lambda a: views.series_to_extend(a, 10),
         "with": lambda a: views.meetings_with(a, BO),
         "contact": lambda a: views.contact(a, "151"),
-        "contacts": lambda a: views.stored_contacts(a, ["151"]),
+        "contacts": lambda a: views.stored_contacts([(a, "151")]),
         "by key": lambda a: views.contacts_by_key(a, BO),
         "decisions": lambda a: views.decisions(a),
         "by event": lambda a: views.decisions(a, event="e1"),
         "connections": lambda a: views.connections(a),
-        "by calendar": lambda a: views.connections_of_calendars(a, ["ana@acme.example"]),
-        "clock": lambda a: views.clock(a),
+        "by calendar": lambda a: views.connections_of_calendars([(a, "ana@acme.example")]),
+        "clock": lambda a: views.clocks_of([a]),
         "changes": lambda a: views.changes(a, None, 0, 10),
     }
     assert [what for what, ask in answers.items() if ask(A)] == []
@@ -259,7 +259,8 @@ def test_a_meeting_is_as_it_was_written_last(views: Views) -> None:
     newer = MeetingRow(A, M1, M2, 5, 5000)
     written(views, meetings=[newer])
     assert (views.meeting(A, M1), views.meeting(A, M2)) == (newer, meeting(M2))
-    assert views.stored_meetings(A, [M1, M2, "x"]) == {M1: stored(newer), M2: stored(meeting(M2))}
+    found = views.stored_meetings([(A, M1), (A, M2), (A, "x"), (B, M1), (A, M1)])
+    assert found == {(A, M1): stored(newer), (A, M2): stored(meeting(M2))}
 
 
 def test_a_meeting_of_which_only_entries_are_known_has_no_row(views: Views) -> None:
@@ -291,7 +292,7 @@ def test_contacts_by_id_and_key_and_survivor(views: Views) -> None:
     written(views, contacts=rows)
     assert [row.contact for row in views.contacts_by_key(A, BO)] == ["151", "153"]
     assert views.contacts_merged_into(A, "151") == [contact("152", "merged", "151")]
-    assert views.stored_contacts(A, ["152", "x"]) == {"152": contact("152", "merged", "151")}
+    assert views.stored_contacts([(A, "152"), (A, "x"), (B, "152")]) == {(A, "152"): contact("152", "merged", "151")}
     written(views, contacts=[contact("151", "deleted")])
     assert (views.contact(A, "151"), [row.contact for row in views.contacts_by_key(A, BO)]) == (contact("151", "deleted"), ["153"])
 
@@ -314,15 +315,15 @@ def test_connections_by_user_and_by_calendar(views: Views) -> None:
     rows = [connection("502"), connection("501", "bo@acme.example"), connection("503", None)]
     written(views, connections=rows)
     assert [row.user for row in views.connections(A)] == ["501", "502", "503"]
-    assert [row.user for row in views.connections_of_calendars(A, ["ana@acme.example", "x"])] == ["502"]
+    assert [row.user for row in views.connections_of_calendars([(A, "ana@acme.example"), (A, "x"), (B, "ana@acme.example")])] == ["502"]
     written(views, connections=[connection("502", "bo@acme.example")])
-    assert [row.user for row in views.connections_of_calendars(A, ["bo@acme.example"])] == ["501", "502"]
+    assert [row.user for row in views.connections_of_calendars([(A, "bo@acme.example")])] == ["501", "502"]
 
 
 def test_a_clock_is_as_it_was_written_last(views: Views) -> None:
     written(views, clocks=[ClockRow(A, 1, 2, 3)])
     written(views, clocks=[ClockRow(A, 4, 5, 6)])
-    assert (views.clock(A), views.counts()["clocks"]) == (ClockRow(A, 4, 5, 6), 1)
+    assert (views.clocks_of([A, B, A]), views.counts()["clocks"]) == ({A: ClockRow(A, 4, 5, 6)}, 1)
 
 
 # --- what live readers are told ------------------------------------------------------------------------------------------------------

@@ -73,8 +73,9 @@ def opened(erased: Iterable[str] = ()) -> OpenPeople:
     """A vault in which these people's keys are destroyed."""
     gone = {key(name) for name in erased}
 
-    def open_people(account: str, tokens: Iterable[str]) -> Mapping[str, Person]:
-        return {t: Person(t[:22], erased=True) if t[:22] in gone else _person(t) for t in tokens}
+    def open_people(tokens: Mapping[str, Iterable[str]]) -> Mapping[str, Person]:
+        asked = [t for some in tokens.values() for t in some]
+        return {t: Person(t[:22], erased=True) if t[:22] in gone else _person(t) for t in asked}
 
     return open_people
 

@@ -315,7 +315,7 @@ def test_merged_contacts_point_to_the_last_survivor() -> None:
     log.add(ContactMerged, contact="153", merged=("152",))
     log.add(ContactDeleted, contact="151")
     log.fold_into(views, [1] * 4)
-    found = [(row.contact, row.state, row.into) for row in views.stored_contacts(ACCOUNT, ["151", "152", "153"]).values()]
+    found = [(row.contact, row.state, row.into) for row in views.stored_contacts([(ACCOUNT, n) for n in ("151", "152", "153")]).values()]
     assert found == [("151", "merged", "153"), ("152", "merged", "153"), ("153", "live", None)]
     assert views.contacts_by_key(ACCOUNT, key("bo")) == []
 
@@ -346,7 +346,7 @@ def test_an_erased_person_is_forgotten_with_all_who_were_merged_into_him_and_nam
     assert versions(log) == versions(log, "155") == []
     (entry,) = timeline(log, "152")
     assert ([p["email"] for p in entry["participants"]], entry["version"]) == (["cy@client.example"], 1)
-    rows = views.stored_contacts(ACCOUNT, ["150", "151", "155"])
+    rows = {at[1]: row for at, row in views.stored_contacts([(ACCOUNT, n) for n in ("150", "151", "155")]).items()}
     assert [(rows[c].state, rows[c].key) for c in ("150", "151", "155")] == [("live", key("bo")), ("erased", None), ("erased", None)]
     assert (rows["151"].body, msgspec.json.decode(rows["150"].body)["email"]) == (b"", None)
 

@@ -363,13 +363,13 @@ def test_a_crash_amid_an_erasure_lets_nothing_before_it_be_decided_as_after_it(m
 
 def test_a_repeated_merge_changes_nothing() -> None:
     machine = told([*stage(), contact("153", DEE), meeting(), *MERGES], MERGES[:1], repeating=True)
-    rows = machine.views.stored_contacts("62515", ["151", "152"])
+    rows = {at[1]: row for at, row in machine.views.stored_contacts([("62515", "151"), ("62515", "152")]).items()}
     assert [found.into for found in rows.values()] == ["153", "153"]
 
 
 def test_a_repeated_creation_brings_no_erased_contact_back() -> None:
     machine = told([*stage(), contact_said("151", "contact.erased", 2)], [contact("151", BO)], repeating=True)
-    assert [found.state for found in machine.views.stored_contacts("62515", ["151"]).values()] == ["erased"]
+    assert [found.state for found in machine.views.stored_contacts([("62515", "151")]).values()] == ["erased"]
 
 
 def test_a_repeated_tombstone_is_a_duplicate_though_its_calendar_became_known() -> None:

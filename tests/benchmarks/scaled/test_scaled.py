@@ -93,6 +93,30 @@ def test_decided_and_folded(record: Callable[[Row], None], folder: Path) -> None
     )
 
 
+def test_many_accounts(record: Callable[[Row], None]) -> None:
+    events, wanted = size("EVENTS", 10_000), (10, 500)
+    decided: dict[int, list[float]] = {accounts: [] for accounts in wanted}
+    folded: dict[int, list[float]] = {accounts: [] for accounts in wanted}
+    for number in range(rounds()):
+        for accounts in wanted:
+            with installations() as told:
+                parts = made(told)
+                workload = Workload(number, accounts=accounts, users=2, contacts=5)
+                installed.publish(told, workload.stage())
+                installed.settle(parts)
+                installed.publish(told, meetings_of(workload, events))
+                sync = parts.sync()
+                sync.decide(parts.source.read("0", parts.store.place("0"), 1000))
+                decisions = time_decisions(parts, sync)
+                decided[accounts].append(decisions.events / decisions.seconds)
+                relay_all(parts)
+                folding = time_folding(parts.project())
+                folded[accounts].append(folding.events / folding.seconds)
+                parts.close()
+    for what, runs in (("source log to committed decisions, 500 accounts", decided), ("domain log to timelines, 500 accounts", folded)):
+        record(Row(what, "/s", runs[500], "10 accounts", runs[10], WANTED["many accounts"]))
+
+
 WARM = 50
 """Events before those that are measured: two of them are followed, so that every role is at work."""
 
