@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
+from email.utils import formatdate, parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -34,10 +34,18 @@ PATIENCE = 10.0
 ATTEMPTS = 4
 """How often a patient call is made in all."""
 
+LONGEST = 3600.0
+"""Seconds that a provider is believed to mean at most: what it says holds up all of a limit, and may be nonsense."""
+
+LOCKED = 2.0
+"""Seconds until a lock (423) is asked about again, at least (HubSpot developer documents, "Error handling")."""
+
 # A page of 2,500 events takes Google seconds; whoever has not answered by then will be asked again.
 _TIMEOUT = httpx.Timeout(connect=5.0, read=40.0, write=20.0, pool=20.0)
 # What passes by itself, beside 5xx: request timeout, HubSpot's lock (423) and its migration (477), too early, too many.
 _PASSING = frozenset((408, 423, 425, 429, 477))
+# Who expects one of these expects that a grant may not go that far; who expects another does not expect to hear so by it.
+_GRANTS = frozenset((401, 403))
 # What changes or removes one thing that is there.
 _CHANGING = frozenset(("DELETE", "PATCH", "PUT"))
 _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
@@ -94,6 +102,10 @@ class Throttle:
                     raise TryAgain(f"the limit of {limit.key.partition(':')[0]} is used up", after=seconds)
                 self._sleep(seconds)
 
+    def date(self) -> str:
+        """What time it is, as HTTP says it."""
+        return formatdate(self._clock() / 1000, usegmt=True)
+
     def drain(self, limits: Iterable[Limit], seconds: float) -> None:
         """The provider said to wait that long."""
         until = self._clock() + int(seconds * 1000)
@@ -133,8 +145,8 @@ class Api:
         patient: bool = False,
     ) -> Answer:
         """One request. `path` is below the base, or a whole address of the same origin (`Refused` otherwise). Statuses in
-        `expected` are answers to the caller, besides all 2xx. `kind` picks the limits. `patient`: what passes by itself is tried
-        again in here, which is for calls that may be made twice.
+        `expected` are answers to the caller, besides all 2xx, unless the code says something else. `kind` picks the limits.
+        `patient`: what passes by itself is tried again in here, which is for calls that may be made twice.
         """
         url = self.address(path)
         body = msgspec.json.encode(json) if json is not None else content
@@ -201,11 +213,12 @@ class Api:
     def _judged(self, link: Link, method: str, answer: Answer, expected: frozenset[int], kind: str) -> Answer:
         """What is the caller's business; anything else as the error that it means."""
         passing = answer.status in _PASSING or answer.status >= 500 or answer.code in self.vendor.busy
-        if 200 <= answer.status < 300 or (answer.status in expected and answer.code not in self.vendor.busy):
+        if 200 <= answer.status < 300 or (answer.status in expected and not self._is_about_us(answer)):
             return answer
         said = f"{self.vendor.name} answered {_said(answer)}"
         if passing:
-            after = retry_after(answer.headers, answer.headers.get("Date"))
+            after = retry_after(answer.headers, answer.headers.get("Date") or self._throttle.date())
+            after = max(after or 0.0, LOCKED) if answer.status == 423 else after
             if answer.status == 429 or answer.code in self.vendor.busy:
                 self._throttle.drain(self.vendor.limits(link, kind), 1.0 if after is None else after)
             raise TryAgain(said, after=after)
@@ -213,22 +226,30 @@ class Api:
             raise Deauthorised(f"{said}: {self.vendor.advice.get(answer.code, 'the grant does not go that far')}")
         raise Refused(said)
 
+    def _is_about_us(self, answer: Answer) -> bool:
+        """Is it no answer to what was asked, whatever its status says, but one to how often, or to whether we may?"""
+        return answer.code in self.vendor.busy or (answer.code in self.vendor.lost and answer.status not in _GRANTS)
+
 
 def retry_after(headers: Mapping[str, str], date: str | None) -> float | None:
-    """Seconds to wait by `Retry-After`, which is a number of them or a time; the latter counts from the answer's own `Date`.
+    """Seconds to wait by `Retry-After`, at most `LONGEST`. It is a number of them or a time; the latter counts from `date`, which is
+    the answer's own `Date` if it has one.
 
     >>> retry_after({"Retry-After": "12"}, None)
     12.0
     >>> retry_after({"Retry-After": "Mon, 02 Mar 2026 08:00:30 GMT"}, "Mon, 02 Mar 2026 08:00:00 GMT")
     30.0
+    >>> retry_after({"Retry-After": "99999999"}, None)
+    3600.0
     >>> retry_after({"Retry-After": "soon"}, None) is None
     True
     """
     said = (headers.get("Retry-After") or "").strip()
-    if re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,6})?", said):
-        return float(said)
+    if re.fullmatch(r"[0-9]+(\.[0-9]{1,6})?", said):
+        return min(float(said), LONGEST)
     with suppress(TypeError, ValueError):
-        return max((parsedate_to_datetime(said) - parsedate_to_datetime(date or "")).total_seconds(), 0.0)
+        seconds = (parsedate_to_datetime(said) - parsedate_to_datetime(date or "")).total_seconds()
+        return min(max(seconds, 0.0), LONGEST)
     return None
 
 

@@ -6,6 +6,7 @@ series is cancelled or changed, and a changed series invents no past it did not 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -32,6 +33,13 @@ def shape(part: Part | Former) -> Spec:
 def is_series(part: Part | Former) -> bool:
     """Does it have more occurrences than its first?"""
     return bool(part.rules or part.added)
+
+
+def made_single(parts: Sequence[Part]) -> int | None:
+    """The start by which a series that was made a single meeting is named, None of any other. What is told of an occurrence there
+    says no more than that the series is gone: whether the meeting is on, its own copy says."""
+    part = parts[0] if len(parts) == 1 else None
+    return None if part is None or part.since is None or is_series(part) else part.first
 
 
 def own_slot(said: Shown | Content) -> Slot:

@@ -311,6 +311,8 @@ class _Settling:
             assert original is not None
             by_start.setdefault(original, []).append(s)
         rows = by_original(single_rows, parts, by_start) if single_rows else {}
+        if (single := layout.made_single(parts)) is not None:
+            by_start.pop(single, None)
         made: list[Exception_] = []
         for original in sorted({*by_start, *rows}):
             made_one = self._exception(original, by_start.get(original, []), rows.get(original, []), parts, masters, speaking)

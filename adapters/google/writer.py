@@ -79,7 +79,7 @@ class GoogleWriter:
         event = self._get(request, _id(request))
         if event is None:
             raise TryAgain("google has the event and does not show it yet")
-        if _link(event) != str(request.meeting):
+        if _link(event) != str(request.meeting) and not _is_bare_tombstone(event):
             raise Refused("google has an event of somebody else's under the id of this meeting")
         return self._complete(request, people, event)
 
@@ -124,8 +124,13 @@ class GoogleWriter:
     def _list(self, request: Request, **by: str) -> Json | None:
         """The event that this finds; of a series the whole one."""
         call = self._events.list(calendarId=CALENDAR, showDeleted=False, singleEvents=False, maxResults=_FOUND_AT_MOST, **by)
-        items = self._said(call, request).get("items") or []
-        return next((event for event in items if _live(event) and not event.get("recurringEventId")), None)
+        while call is not None:
+            body = self._said(call, request)
+            for event in body.get("items") or []:
+                if _live(event) and not event.get("recurringEventId"):
+                    return dict(event)
+            call = self._events.list_next(call, body)  # a page may be empty, and not be the last
+        return None
 
     def _said(self, call: Any, request: Request, expected: Iterable[int] = ()) -> Json:
         body = call.execute(http=calling.Http(self._api, request.link, expected))
@@ -149,6 +154,11 @@ def _live(event: Json | None) -> Json | None:
 
 def _link(event: Json) -> object:
     return ((event.get("extendedProperties") or {}).get("private") or {}).get(LINK_PROPERTY)
+
+
+def _is_bare_tombstone(event: Json) -> bool:
+    """Of a deleted event Google guarantees the id and nothing else: our own may have lost our link, somebody else's has his."""
+    return _live(event) is None and "extendedProperties" not in event
 
 
 def _is_anothers(event: Json) -> bool:

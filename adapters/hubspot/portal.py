@@ -1,7 +1,8 @@
 """A HubSpot portal, asked: searches, batches with their associations, what is in the recycle bin, and owners.
 
 What must stay true: a meeting leaves here with its associations read or not at all, since one without them would be told as having
-none; and a property that a portal lacks costs that property, not the read.
+none; what a batch failed to read is not taken for what is not there; and a property that a portal lacks costs that property, not the
+read.
 
 Facts: HubSpot developer documents, "CRM search" (200 a page, one sort, neither associations nor archived objects), "Batch read" (100
 inputs, 207 where some fail), "Associations v4" and "Owners".
@@ -72,7 +73,7 @@ CONTACTS = Kind(
 )
 KINDS = {kind.name: kind for kind in (MEETINGS, CONTACTS)}
 
-# What an association read says of an object that has none, in one version or another.
+# What a batch says of an object that is not there, and an association read of one that has none, in one version or another.
 _NONE = ("NO_ASSOCIATIONS_FOUND", "OBJECT_NOT_FOUND")
 
 
@@ -96,7 +97,8 @@ class Portal:
         return found, bool(_inside(_inside(body, "paging"), "next").get("after")) and bool(found)
 
     def read(self, kind: Kind, ids: Sequence[str], archived: bool = False) -> Iterator[Json]:
-        """These objects, whole; without those that are not there. `archived`: from the recycle bin."""
+        """These objects, whole; without those that are not there. `archived`: from the recycle bin. Raises `TryAgain` if some could not
+        be read."""
         for start in range(0, len(ids), BATCH):
             yield from self._batch(kind, ids[start : start + BATCH], archived)
 
@@ -108,6 +110,7 @@ class Portal:
             if answer.status != 400:
                 break
             self._lack(kind, wanted, answer)
+        _examine(answer.body)
         found = [one for one in _results(answer.body) if one.get("id")]
         if not archived:
             self._associate(kind, found)
@@ -160,14 +163,14 @@ class Portal:
     def _associate(self, kind: Kind, found: list[Json]) -> None:
         linked: dict[str, Json] = {str(one["id"]): {} for one in found}
         for other in kind.associated:
-            for id, ids in self._associated(kind, other, list(linked)).items():
+            for id, ids in self.associated(kind, other, list(linked)).items():
                 if id in linked:
                     linked[id][other] = [{"toObjectId": to} for to in ids]
         for one in found:
             one["associations"] = linked[str(one["id"])]
 
-    def _associated(self, kind: Kind, other: str, ids: list[str]) -> dict[str, list[str]]:
-        """With which objects of another type each of these is associated."""
+    def associated(self, kind: Kind, other: str, ids: list[str]) -> dict[str, list[str]]:
+        """With which objects of another type each of these is associated; nothing of those types that may not be seen."""
         found: dict[str, list[str]] = {}
         path = f"{self._paths.associations.format(one=kind.path, other=other)}/batch/read"
         inputs = [{"id": id} for id in ids]

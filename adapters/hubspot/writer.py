@@ -27,7 +27,7 @@ from adapters import wanted, wording
 from adapters.http import Answer, Api
 from adapters.hubspot.calling import SEARCH, V3, Paths
 from adapters.hubspot.meetings import LINK
-from adapters.hubspot.portal import Portal
+from adapters.hubspot.portal import MEETINGS, Portal
 from adapters.hubspot.translate import translate
 from adapters.hubspot.users import owners_map
 from adapters.hubspot.values import moment, text
@@ -83,6 +83,10 @@ _OWN = (
 )
 
 
+class _Undefined(Refused):
+    """It does not know a property that is named."""
+
+
 class HubSpotWriter:
     """`outside.Writer` for HubSpot. Usable by any number of threads. `paths` as for reading."""
 
@@ -94,7 +98,18 @@ class HubSpotWriter:
 
     def write(self, request: Request, people: dict[str, Person]) -> Written:
         """See the port. `people` is not needed: a row names contacts by their ids."""
+        account = request.link.account
+        known = account in self._defined
         self._define(_portal(request))
+        try:
+            return self._bring_about(request)
+        except Refused as error:
+            self._defined.discard(account)  # it may be the property that is not there any more
+            if known and isinstance(error, _Undefined):
+                raise TryAgain("a property of ours was deleted in HubSpot, and is defined anew") from None
+            raise
+
+    def _bring_about(self, request: Request) -> Written:
         row = self._there(request)
         if row is None and request.copy is not None:
             raise Overtaken("the meeting is not in HubSpot any more")
@@ -116,11 +131,7 @@ class HubSpotWriter:
         if owner := self._owner(request):
             properties["hubspot_owner_id"] = owner
         inputs = [{"id": str(request.meeting), "idProperty": LINK, "properties": properties}]
-        try:
-            made = self._batch(request, f"{self._objects}/batch/upsert", inputs)
-        except Refused:
-            self._defined.discard(request.link.account)  # it may be the property that is not there any more
-            raise
+        made = self._batch(request, f"{self._objects}/batch/upsert", inputs)
         if not made:
             raise TryAgain("hubspot answered an upsert with nothing")
         return self._complete(request, _row(made[0]), made=True)
@@ -155,7 +166,9 @@ class HubSpotWriter:
     def _change(self, request: Request, row: Json, changes: Json) -> None:
         if not changes:
             return
-        answer = self._call(request, "PATCH", f"{self._objects}/{row['id']}", {"properties": changes}, expected=(404,))
+        answer = self._call(request, "PATCH", f"{self._objects}/{row['id']}", {"properties": changes}, expected=(400, 404))
+        if answer.status == 400:
+            raise _refusal(answer)
         if answer.status == 404:
             raise Overtaken("the meeting was deleted in HubSpot meanwhile")
 
@@ -237,9 +250,17 @@ class HubSpotWriter:
             if answer.status != 400:
                 break
         if answer.status == 400:
-            raise Refused(f"hubspot answered 400 {answer.code}".strip())
+            raise _refusal(answer)
         row = None if answer.status == 404 else _row(answer.body)
-        return None if row is None or row.get("archived") is True else row
+        return None if row is None or row.get("archived") is True else self._with_all(request, row)
+
+    def _with_all(self, request: Request, row: Json) -> Json:
+        """With the associations that did not fit: a row bears a page of each kind."""
+        for kind, page in row["associations"].items():
+            if kind in TYPE_IDS and isinstance(page, dict) and page.get("paging"):
+                read = Portal(self._api, _portal(request), self._paths).associated(MEETINGS, kind, [row["id"]])
+                page["results"] = [{"id": id} for id in read.get(row["id"], ())] or page.get("results")
+        return row
 
     def _native(self, request: Request) -> Json | None:
         """HubSpot's own row of the same UID; of several, which are a series' occurrences, the one that starts when the meeting does."""
@@ -255,13 +276,15 @@ class HubSpotWriter:
 
     def _batch(self, request: Request, path: str, inputs: list[Json]) -> list[Json]:
         """What a batch answered. Raises `Refused` if a part of it was refused; a contact that was deleted since is no reason."""
-        answer = self._call(request, "POST", path, {"inputs": inputs}, expected=(409,))
+        answer = self._call(request, "POST", path, {"inputs": inputs}, expected=(400, 409))
         if answer.status == 409:
             raise TryAgain("hubspot is busy with the same meeting")
+        if answer.status == 400:
+            raise _refusal(answer)
         body = answer.body or {}
         categories = {text(error.get("category"), 80) if isinstance(error, dict) else None for error in body.get("errors") or []}
         if why := categories - {"OBJECT_NOT_FOUND"}:
-            raise Refused(f"hubspot refused a part: {', '.join(sorted(one or 'without saying why' for one in why))}")
+            raise _refusal(answer, f"hubspot refused a part: {', '.join(sorted(one or 'without saying why' for one in why))}")
         return body.get("results") or []
 
     def _call(self, request: Request, method: str, path: str, body: Json, expected: tuple[int, ...] = (), kind: str = "") -> Answer:
@@ -271,6 +294,15 @@ class HubSpotWriter:
 def _portal(request: Request) -> Link:
     """Whose grant it is: the account's, whatever user the row is of."""
     return Link(request.link.account, "hubspot")
+
+
+def _refusal(answer: Answer, said: str | None = None) -> Refused | TryAgain:
+    """What is behind a refusal: HubSpot's code of it is `VALIDATION_ERROR` whatever it is, and only its message says more."""
+    if b"PROPERTY_DOESNT_EXIST" in answer.content:
+        return _Undefined(said or f"hubspot answered {answer.status} PROPERTY_DOESNT_EXIST")
+    if b"CONFLICTING_UNIQUE_VALUE" in answer.content:
+        return TryAgain("hubspot is just making the same row")  # by a call of ours that nobody waited for
+    return Refused(said or f"hubspot answered {answer.status} {answer.code}".strip())
 
 
 def _row(body: Any) -> Json:

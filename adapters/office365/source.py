@@ -4,9 +4,10 @@ What must stay true:
 - a delta link goes on only when its round was read to the end and said; whoever begins again from the old one says the same events
   under the same ids;
 - a link that Graph takes no more, and a window that has moved by a day, are answered by a new round from the beginning, and only
-  such a round is told as what a complete listing held;
+  such a round is told as what a complete listing held; before it, what changed in the old window until now is read: what was moved
+  beyond both is missing from the new one, and was not cancelled;
 - leaving the window is no deletion, though a round of changes says both in one word: what was removed is read by id, and if it only
-  moved out of sight it is said as it is now;
+  moved out of sight it is said as it is now; an occurrence that seems to be missing is looked for outside the window;
 - a round is translated as a whole, because a bare occurrence has its content from its master, and because an occurrence that a
   series makes and a round does not hold was cancelled. A round of changes need not hold all of a series: what it leaves out is
   asked for, or nothing is concluded from its silence;
@@ -20,7 +21,7 @@ Facts: Graph v1.0, "event: delta", "List instances", "Use delta query" (resets: 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -32,6 +33,7 @@ from adapters.http import Answer, Api
 from adapters.listing import Held, Listing
 from adapters.office365.calling import PREFER
 from adapters.office365.translate import translate
+from adapters.wording import Translated
 from domain.errors import Deauthorised, Refused, TryAgain
 from domain.outside import Grant, Grants, Link, Pulled
 
@@ -44,8 +46,13 @@ READ_AT_ONCE = 50
 SAID_AT_ONCE = 500
 """Events of a page of ours."""
 
+AROUND = timedelta(days=366)
+"""How far outside the window an occurrence that it lacks is looked for. Outlook moves one no further than to its neighbours (Graph
+v1.0, "Update event", ErrorOccurrenceCrossingBoundary); only the first and the last of a series have none to stop them."""
+
 _RESET = frozenset(("syncstatenotfound", "syncstateinvalid", "resyncrequired"))
 _DAY_MS = 86_400_000
+_DELETED = "rendezvous.meeting.deleted.v1"
 # What Graph's delta itself tells of an occurrence that is as its series says.
 _BARE = ("@odata.type", "@odata.etag", "seriesMasterId", "type", "id", "start", "end", "originalStart", "isAllDay")
 
@@ -80,13 +87,18 @@ class Office365Feed:
             raise Deauthorised("no Office 365 calendar is connected")
         low, high = self.window(link, now)
         place = _place(value)
+        moved = place is not None and (place.low, place.high) != (low, high)
         reading = _Reading(self._api, grant, now)
-        if place is not None and (place.low, place.high) == (low, high):
+        if place is not None:
             try:
-                yield from reading.round(place, since=place.link)
-                return
+                yield from reading.round(place, since=place.link, last=not moved)
+                if not moved:
+                    return
             except _Reset:
                 pass  # nothing was said of it
+            except Refused:
+                if not moved:
+                    raise
         yield from reading.round(Place(place.link if place else "", low, high), since=None)
 
     def window(self, link: Link, now: int) -> tuple[int, int]:
@@ -106,8 +118,8 @@ class _Reading:
     def __init__(self, api: Api, grant: Grant, now: int) -> None:
         self._api, self._grant, self._link, self._now = api, grant, grant.link, now
 
-    def round(self, place: Place, since: str | None) -> Iterator[Pulled]:
-        """The round over the place's window: of changes `since` a delta link, or a whole one."""
+    def round(self, place: Place, since: str | None, last: bool = True) -> Iterator[Pulled]:
+        """The round over the place's window: of changes `since` a delta link, or a whole one. `last`: nothing else is read after it."""
         items: dict[str, Json] = {}
         odd: list[object] = []
         end = ""
@@ -122,7 +134,8 @@ class _Reading:
         if since is not None:
             yield from self._look_for_removed(round)
         yield from self._said(round, place, whole=since is None)
-        yield Pulled([], [], msgspec.json.encode(Place(end, place.low, place.high)).decode(), last=True)
+        if last:
+            yield Pulled([], [], msgspec.json.encode(Place(end, place.low, place.high)).decode(), last=True)
 
     # --- asking
 
@@ -174,8 +187,12 @@ class _Reading:
         """What the round says, in pages of ours; of a whole one what it held, too."""
         self._complete(round)
         silent, sure = (set[str](), True) if whole else self._lay_out(round)
-        body: Json = {"value": [*round.items.values(), *round.odd]} | ({"@odata.deltaLink": round.name} if sure else {})
-        said = translate([body], account=self._link.account, user=self._link.user, calendar=self._grant.calendar, window=round.window)
+        said = self._translated(round, sure)
+        if lost := _series_that_lost(said.events):
+            known = len(round.items)
+            sure = yield from self._look_around(round, lost)
+            if not sure or len(round.items) > known:
+                said = self._translated(round, sure)
         # What has no master any more, though it was listed with one, is gone; the next round says so.
         refused = [(one.what, one.reason) for one in said.refused] + [(hint.id, "its series is gone") for hint in said.hints]
         yield Pulled([], refused)
@@ -184,6 +201,32 @@ class _Reading:
             yield Pulled(events[start : start + SAID_AT_ONCE], [])
         if whole:
             yield Pulled(self._listed(round, place, said.events), [])
+
+    def _translated(self, round: _Round, sure: bool) -> Translated:
+        """What the items say; if it is `sure` that all is there, also what their silence does."""
+        body: Json = {"value": [*round.items.values(), *round.odd]} | ({"@odata.deltaLink": round.name} if sure else {})
+        return translate(
+            [body],
+            account=self._link.account,
+            user=self._link.user,
+            calendar=self._grant.calendar,
+            address=self._grant.address,
+            window=round.window,
+        )
+
+    def _look_around(self, round: _Round, series: Iterable[str]) -> Generator[Pulled, None, bool]:
+        """Add the exceptions of these series that lie outside the window: one that was moved there is not cancelled. Whether all
+        series could be laid out."""
+        wide = (round.window[0] - AROUND, round.window[1] + AROUND)
+        try:
+            for master in series:
+                for item in self._instances(master, wide):
+                    if item.get("type") == "exception":
+                        round.items.setdefault(item["id"], item)
+                yield Pulled([], [])
+        except Refused:
+            return False
+        return True
 
     def _look_for_removed(self, round: _Round) -> Iterator[Pulled]:
         """Put in the place of removals what is there still, outside the window."""
@@ -250,6 +293,12 @@ class _Round(NamedTuple):
     odd: list[object]
     window: tuple[datetime, datetime]
     name: str
+
+
+def _series_that_lost(events: Iterable[Json]) -> list[str]:
+    """The series of which an occurrence is said to be gone because the round does not hold it: a removed id knows no series."""
+    gone = [event["data"]["provenance"] for event in events if event["type"] == _DELETED]
+    return list(dict.fromkeys([str(what["seriesId"]) for what in gone if what.get("seriesId")]))
 
 
 def _take(item: object, items: dict[str, Json], odd: list[object]) -> None:

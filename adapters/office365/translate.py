@@ -51,6 +51,7 @@ class _Mailbox(NamedTuple):
     account: str
     user: str
     calendar: str | None
+    address: str | None
 
     def event(self, kind: str, name: str, subject: str, time: datetime | None, data: Json) -> Json:
         return wording.envelope(
@@ -100,18 +101,25 @@ _Masters = dict[str, _Master | None]
 
 
 def translate(
-    bodies: Iterable[object], *, account: str, user: str, calendar: str | None = None, window: Window | None = None
+    bodies: Iterable[object],
+    *,
+    account: str,
+    user: str,
+    calendar: str | None = None,
+    address: str | None = None,
+    window: Window | None = None,
 ) -> Translated:
     """What these bodies say about the calendar of `user` (a CRM user id), in the public form of the contract.
 
-    `bodies`: the pages of one calendarView delta round, `{"value": [...]}` lists, or single events. `window`: [from, to)
+    `bodies`: the pages of one calendarView delta round, `{"value": [...]}` lists, or single events. `address` is the user's own,
+    if `calendar` does not name it (Graph's ids of calendars name nobody): by it his answer is known. `window`: [from, to)
     of the round, aware datetimes. Anything else among the bodies (errors, calendars, notifications) is refused.
 
     >>> translate([{"error": {"code": "ErrorItemNotFound", "message": "Not there."}}], account="1", user="501").refused
     [Refused(what='error', reason='ErrorItemNotFound: Not there.')]
     """
     out = Translated([], [], [])
-    round = _gather(bodies, _Mailbox(account, user, calendar), window, out)
+    round = _gather(bodies, _Mailbox(account, user, calendar, address or calendar), window, out)
     masters = _say_masters(round, out)
     for id, item in round.items.items():
         if id not in masters:
@@ -587,7 +595,8 @@ def _description(item: Json) -> str | None:
 def _status(item: Json) -> str:
     if item.get("isCancelled") is True:
         return "cancelled"
-    return "tentative" if item.get("showAs") == "tentative" else "confirmed"
+    # In a guest's copy it is how his own time shows: tentative, until he has answered.
+    return "tentative" if item.get("showAs") == "tentative" and item.get("isOrganizer") is not False else "confirmed"
 
 
 def _kind(item: Json) -> str:
@@ -599,7 +608,7 @@ def _kind(item: Json) -> str:
 
 def _participants(item: Json, mailbox: _Mailbox) -> list[Json]:
     """The organiser, then the guests; the same address, whatever its case, stands once."""
-    owner = (mailbox.calendar or "").casefold()
+    owner = (mailbox.address or "").strip().casefold()
     host = _person(_object(item.get("organizer")), {"owner": True, "attendee": True}, "accepted")
     people: dict[str, Json] = {host["email"].casefold(): host} if host else {}
     for guest in _guests(item):

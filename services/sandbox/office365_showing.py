@@ -59,9 +59,10 @@ def etag(shown: Shown, mailbox: Mailbox) -> str:
 
 
 def change_key(shown: Shown, mailbox: Mailbox) -> str:
-    """`changeKey`: another one for each version."""
+    """`changeKey`: another one for each version. An exception is kept in its series, and says what that says where it says nothing
+    itself: it has another one whenever its series does."""
     # The mailbox's own part makes the keys of two copies differ, as Exchange's do.
-    return f"{mailbox.oid[:8]}{shown.event.key:06d}{shown.state.version:08d}{'X' if shown.exception else 'S'}=="
+    return f"{mailbox.oid[:8]}{shown.event.key:06d}{shown.event.version:08d}{'X' if shown.exception else 'S'}=="
 
 
 def whole(shown: Shown, mailbox: Mailbox, prefer: Preferences) -> Json:
@@ -73,7 +74,7 @@ def whole(shown: Shown, mailbox: Mailbox, prefer: Preferences) -> Json:
         "@odata.etag": etag(shown, mailbox),
         "id": id,
         "createdDateTime": say_ms(event.created if shown.kind == "occurrence" else state.created),
-        "lastModifiedDateTime": say_ms(state.modified),
+        "lastModifiedDateTime": say_ms(event.modified),
         "changeKey": change_key(shown, mailbox),
         "transactionId": event.transaction if shown.original is None else None,
         "originalStartTimeZone": times.start_zone,

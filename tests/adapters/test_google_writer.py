@@ -169,6 +169,15 @@ def test_what_is_not_the_meeting_any_more_is_passed_over(listed: dict[str, Any])
     assert write(wire, request()).id == OWN
 
 
+def test_the_event_is_looked_for_to_the_last_page() -> None:
+    wire = Wire({LIST: [(200, {"items": [], "nextPageToken": "p2"}), (200, {"items": [event("e9")]})]})
+    assert (write(wire, request()).id, wire.made("POST")) == ("e9", [])
+    assert [(one.query.get("pageToken"), one.query["privateExtendedProperty"]) for one in wire.asked] == [
+        (None, f"rendezvousMeeting={MEETING}"),
+        ("p2", f"rendezvousMeeting={MEETING}"),
+    ]
+
+
 def test_an_event_of_the_same_uid_is_the_meeting() -> None:
     wire = Wire({LIST: [NONE, (200, {"items": [event("e9")]})]})
     written = write(wire, request(uid="abc@crm"))
@@ -180,6 +189,12 @@ def test_a_repeated_creation_finds_its_event_even_deleted(status: str) -> None:
     own = f"GET {EVENTS}/{OWN}"
     wire = Wire({LIST: NONE, INSERT: error(409, "duplicate"), own: (200, event(OWN, status=status))})
     assert write(wire, request(invite=True))[::5] == (OWN, False)
+
+
+def test_a_repeated_creation_whose_event_is_gone_but_for_its_id_was_made_and_is_not_made_again() -> None:
+    tombstone = {"kind": "calendar#event", "etag": '"9"', "id": OWN, "status": "cancelled"}
+    wire = Wire({LIST: NONE, INSERT: error(409, "duplicate"), f"GET {EVENTS}/{OWN}": (200, tombstone)})
+    assert write(wire, request(former=PROPOSAL, title="Newer")) == Written(OWN, None, called=False)
 
 
 def test_of_an_event_that_a_person_changed_since_only_the_identity_is_confirmed() -> None:
@@ -249,8 +264,16 @@ def test_a_creation_whose_event_is_changed_meanwhile_looks_again() -> None:
         write(wire, request(**NEWER))
 
 
-def test_somebody_elses_event_under_our_id_is_not_taken_for_ours() -> None:
-    other = event(OWN, extendedProperties={"private": {"rendezvousMeeting": "another"}})
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"extendedProperties": {"private": {"rendezvousMeeting": "another"}}}, id="another meeting's"),
+        pytest.param({"extendedProperties": {"private": {"rendezvousMeeting": "another"}}, "status": "cancelled"}, id="deleted since"),
+        pytest.param({"extendedProperties": None}, id="nobody knows whose"),
+    ],
+)
+def test_somebody_elses_event_under_our_id_is_not_taken_for_ours(other: dict[str, Any]) -> None:
+    other = event(OWN, **other)
     wire = Wire({LIST: NONE, INSERT: error(409, "duplicate"), f"GET {EVENTS}/{OWN}": (200, other)})
     with pytest.raises(Refused, match="somebody else's"):
         write(wire, request())

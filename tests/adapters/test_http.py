@@ -10,7 +10,7 @@ import httpx
 import pytest
 import stamina
 
-from adapters.http import Answer, Api, Limit, Vendor, client
+from adapters.http import LONGEST, Answer, Api, Limit, Vendor, client
 from domain.errors import Deauthorised, Refused, RendezvousError, TryAgain
 from domain.outside import Link
 from tests.calling import NOW, Handler, Provider, ok, script
@@ -112,6 +112,16 @@ def test_a_status_that_is_expected_is_an_answer() -> None:
     assert (answer.status, answer.code, answer.body) == (410, "gone", {"code": "gone"})
 
 
+@pytest.mark.parametrize(("status", "is_answer"), [(404, False), (410, False), (403, True), (401, True)])
+def test_a_grant_that_does_not_go_that_far_is_no_answer_to_who_expected_another(status: int, is_answer: bool) -> None:
+    api, _ = calling(lambda _: httpx.Response(status, json={"code": "noScope"}))
+    if is_answer:
+        assert call(api, expected=(status,)).code == "noScope"
+        return
+    with pytest.raises(Deauthorised, match=f"plain answered {status} noScope: the grant does not go that far"):
+        call(api, expected=(status,))
+
+
 def test_a_limit_passes_even_under_an_expected_status() -> None:
     assert type(error(script(httpx.Response(403, json={"code": "tooFast"})), expected=(403,))) is TryAgain
 
@@ -124,13 +134,24 @@ def test_a_limit_passes_even_under_an_expected_status() -> None:
         pytest.param(
             {"Retry-After": "Mon, 02 Mar 2026 08:59:00 GMT", "Date": "Mon, 02 Mar 2026 09:00:00 GMT"}, 0.0, id="a time that is over"
         ),
-        pytest.param({"Retry-After": "Mon, 02 Mar 2026 09:00:30 GMT"}, None, id="a time, and nobody knows what time it is"),
+        pytest.param({"Retry-After": "Mon, 02 Mar 2026 09:00:30 GMT"}, 30.0, id="a time, by our clock"),
+        pytest.param({"Retry-After": "Mon, 02 Mar 2026 09:00:30 GMT", "Date": "today"}, None, id="a time, by a clock that is none"),
+        pytest.param({"Retry-After": "9999999"}, LONGEST, id="a third of a year"),
+        pytest.param({"Retry-After": "9" * 400}, LONGEST, id="longer than anybody can count"),
+        pytest.param({"Retry-After": "Mon, 01 Mar 2027 09:00:00 GMT"}, LONGEST, id="next year"),
         pytest.param({"Retry-After": "-1"}, None, id="nonsense"),
         pytest.param({}, None, id="nothing"),
     ],
 )
 def test_how_long_to_wait_is_said_on(headers: dict[str, str], after: float | None) -> None:
     found = error(script(httpx.Response(503, headers=headers)))
+    assert isinstance(found, TryAgain)
+    assert found.after == after
+
+
+@pytest.mark.parametrize(("said", "after"), [(None, 2.0), ("1", 2.0), ("5", 5.0)], ids=["nothing", "less", "more"])
+def test_a_lock_is_not_asked_about_at_once(said: str | None, after: float) -> None:
+    found = error(script(httpx.Response(423, headers={"Retry-After": said} if said else {})))
     assert isinstance(found, TryAgain)
     assert found.after == after
 

@@ -23,6 +23,7 @@ LINKED, UPSERT, SEARCH = f"GET {OBJECTS}/{MEETING}", f"POST {OBJECTS}/batch/upse
 GET, PATCH = f"GET {OBJECTS}/9001", f"PATCH {OBJECTS}/9001"
 OWNERS = "GET /crm/v3/owners"
 JOIN, PART = "POST /crm/v4/associations/meetings/{}/batch/create", "POST /crm/v4/associations/meetings/contacts/batch/archive"
+READ_ON = "POST /crm/v4/associations/meetings/contacts/batch/read"
 UNIQUE: Any = (200, {"name": LINK, "hasUniqueValue": True})
 PLAIN: Any = (200, {"name": OURS, "hasUniqueValue": False})
 MISSING: Any = (404, {"status": "error", "category": "OBJECT_NOT_FOUND", "message": "resource not found"})
@@ -267,6 +268,43 @@ def test_a_property_that_was_deleted_is_looked_for_again() -> None:
     assert [one.path for one in wire.asked].count(f"{PROPERTIES}/{LINK}") == 2
 
 
+def refused(word: str, status: int = 400) -> tuple[int, dict[str, Any]]:
+    """HubSpot's way of saying what is wrong with a value: in the message, as JSON; 207 of a part of a batch."""
+    error = {"status": "error", "category": "VALIDATION_ERROR", "message": f'Property values were not valid: [{{"error":"{word}"}}]'}
+    return status, {"results": [], "errors": [error]} if status == 207 else error
+
+
+DELETED: dict[str, dict[str, Any]] = {
+    "when the row is looked for": {LINKED: [MISSING, refused("PROPERTY_DOESNT_EXIST"), refused("PROPERTY_DOESNT_EXIST"), MISSING]},
+    "when the row is made": {UPSERT: [upserted(), refused("PROPERTY_DOESNT_EXIST"), upserted()]},
+    "in a batch": {UPSERT: [upserted(), refused("PROPERTY_DOESNT_EXIST", 207), upserted()]},
+}
+
+
+@pytest.mark.parametrize("answers", DELETED.values(), ids=list(DELETED))
+def test_a_property_that_was_deleted_in_the_portal_is_defined_anew(answers: dict[str, Any]) -> None:
+    wire = creating(**answers, **{DEFINED: [UNIQUE, MISSING], BESIDE: MISSING, DEFINE: (201, UNIQUE[1])})
+    writer = HubSpotWriter(api(calling.api, wire))
+    writer.write(new(), PEOPLE)
+    with pytest.raises(TryAgain, match="defined anew"):
+        writer.write(new(), PEOPLE)
+    assert writer.write(new(), PEOPLE).id == "9001"
+    assert [one.body["name"] for one in wire.made("POST") if one.path == PROPERTIES] == [LINK]
+
+
+def test_a_property_that_is_deleted_before_a_row_is_changed_is_defined_anew() -> None:
+    wire = updating(row(), **{PATCH: refused("PROPERTY_DOESNT_EXIST")})
+    writer = HubSpotWriter(api(calling.api, wire))
+    assert writer.write(update("title"), PEOPLE).called is False
+    with pytest.raises(TryAgain, match="defined anew"):
+        writer.write(update("title", title="Another"), PEOPLE)
+
+
+def test_a_property_that_is_there_and_unknown_all_the_same_is_a_refusal() -> None:
+    with pytest.raises(Refused, match="400 PROPERTY_DOESNT_EXIST"):
+        write(creating(**{LINKED: refused("PROPERTY_DOESNT_EXIST")}), new())
+
+
 # --- changes ------------------------------------------------------------------------------------------------------------------
 
 
@@ -323,6 +361,20 @@ def test_associations_are_added_and_of_the_contacts_on_a_row_ours_are_taken_off(
     ]
 
 
+def test_of_more_contacts_than_a_row_shows_at_once_all_are_taken_off() -> None:
+    ids = [str(1000 + number) for number in range(150)]
+    there = row({"contacts": ids[:100], "deals": ["3"]}, **{OURS: " ".join(ids)})
+    there["associations"]["contacts"]["paging"] = {"next": {"after": "1100", "link": "x"}}
+    page = {"from": {"id": "9001"}, "to": [{"toObjectId": int(id)} for id in ids[:100]], "paging": {"next": {"after": "1100"}}}
+    rest = {"from": {"id": "9001"}, "to": [{"toObjectId": int(id)} for id in ids[100:]]}
+    pages = [(200, {"results": [one]}) for one in (page, rest)]
+    wire = updating(there, **{READ_ON: [*pages, *pages], PART: (204, None)})
+    write(wire, update("associations", contacts=("1000",), deals=("3",)))
+    (gone,) = [one.body["inputs"] for one in wire.asked if one.path.endswith("/archive")]
+    assert gone == [{"from": {"id": "9001"}, "to": [{"id": id} for id in ids[1:]]}]
+    assert [one.body["properties"] for one in wire.made("PATCH")] == [{OURS: "1000"}]
+
+
 def test_a_contact_whom_somebody_put_on_the_row_by_hand_stays() -> None:
     wire = updating(row({"contacts": ["151", "152"]}, **{OURS: "151"}))
     assert write(wire, update("associations", contacts=("151",))).called is False
@@ -346,6 +398,9 @@ def test_what_was_deleted_since_is_overtaken(wire: Wire) -> None:
         pytest.param((429, {"errorType": "RATE_LIMIT", "policyName": "TEN_SECONDLY_ROLLING"}), TryAgain, id="too many"),
         pytest.param((423, {"message": f"locked by {BO}"}), TryAgain, id="locked"),
         pytest.param((409, {"category": "CONFLICT"}), TryAgain, id="made by another in the same moment"),
+        pytest.param(refused("CONFLICTING_UNIQUE_VALUE"), TryAgain, id="made by an earlier call that nobody waited for"),
+        pytest.param(refused("CONFLICTING_UNIQUE_VALUE", 207), TryAgain, id="the same, in a batch"),
+        pytest.param(refused("INVALID_LONG"), Refused, id="a value that is none"),
         pytest.param((200, {"results": []}), TryAgain, id="answered with nothing"),
         pytest.param(httpx.ReadTimeout("slow"), TryAgain, id="no answer"),
         pytest.param((207, {"results": [], "errors": [{"category": "VALIDATION_ERROR", "message": BO}]}), Refused, id="refused in a batch"),

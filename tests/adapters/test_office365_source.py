@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -10,17 +11,20 @@ import msgspec
 import pytest
 import stamina
 
+from adapters.memory.grants import MemoryGrants
 from adapters.office365 import calling
-from adapters.office365.source import Days, Office365Feed, Place
+from adapters.office365.source import AROUND, Days, Office365Feed, Place
 from adapters.office365.watching import LIFE_MS, Office365Watch
 from domain.errors import Deauthorised, Refused, TryAgain
-from domain.outside import Channel, Pulled
-from tests.calling import NOW, OFFICE365, Handler, Provider, granted, ok, query, script
+from domain.outside import Channel, Grant, Pulled
+from tests.calling import NOW, OFFICE365, Handler, Provider, ok, query, script
 
 BASE = "https://graph.example/v1.0/"
 DELTA = f"{BASE}me/calendarView/delta"
 URL = "https://us.example/v1/hooks/office365"
 DAY = 86_400_000
+CALENDAR = "AAMkAGI2TG93AAA="
+"""The id that Graph gives a calendar says nothing of whose it is."""
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +95,9 @@ def error(status: int, code: str) -> httpx.Response:
 def feed(handler: Handler, days: Days = Days()) -> tuple[Office365Feed, Provider]:  # noqa: B008 - a tuple that nobody can change
     provider = Provider(handler)
     api = calling.api(provider.http, provider.access, provider.throttle, BASE)
-    return Office365Feed(api, granted(OFFICE365), days), provider
+    grants = MemoryGrants()
+    grants.put(Grant(link=OFFICE365, id="g", access="secret", calendar=CALENDAR, address="ana@acme.example"))
+    return Office365Feed(api, grants, days), provider
 
 
 def pulled(handler: Handler, value: str | None = None, now: int = NOW) -> tuple[list[Pulled], Provider]:
@@ -122,7 +128,7 @@ def ids(pages: list[Pulled]) -> list[str]:
 
 def test_a_first_round_tells_all_pages_and_then_what_the_window_held() -> None:
     pages, provider = pulled(script(page(event("e1"), next="p2"), page(next="p3"), page(event("e2"), delta="d1")))
-    assert told(pages) == [("meeting.created", "e1"), ("meeting.created", "e2"), ("calendar.listed", "ana@acme.example")]
+    assert told(pages) == [("meeting.created", "e1"), ("meeting.created", "e2"), ("calendar.listed", CALENDAR)]
     listed = events(pages)[-1]["data"]
     asked = query(provider.asked[0])
     assert (listed["ids"], listed["from"], listed["to"]) == (["e1", "e2"], asked["startDateTime"], asked["endDateTime"])
@@ -215,14 +221,14 @@ def answering(delta: httpx.Response, instances: list[dict[str, Any]], **events: 
 )
 def test_a_link_that_is_lost_is_answered_by_a_new_round(answer: httpx.Response) -> None:
     pages, provider = pulled(script(answer, page(event("e1"), delta="d2")), place())
-    assert told(pages) == [("meeting.created", "e1"), ("calendar.listed", "ana@acme.example")]
+    assert told(pages) == [("meeting.created", "e1"), ("calendar.listed", CALENDAR)]
     assert ["startDateTime" in query(r) for r in provider.asked] == [False, True]
 
 
 def test_a_link_may_be_lost_between_two_pages_and_nothing_was_said_of_them() -> None:
     answers = [page(event("e1"), next="p2"), error(410, "SyncStateNotFound"), page(event("e2"), delta="d2")]
     pages, _ = pulled(script(*answers), place())
-    assert told(pages) == [("meeting.created", "e2"), ("calendar.listed", "ana@acme.example")]
+    assert told(pages) == [("meeting.created", "e2"), ("calendar.listed", CALENDAR)]
 
 
 def test_a_new_round_that_is_lost_is_for_later() -> None:
@@ -230,21 +236,47 @@ def test_a_new_round_that_is_lost_is_for_later() -> None:
         pulled(script(page(event("e1"), next="p2"), error(410, "SyncStateNotFound")))
 
 
-def test_a_window_of_yesterday_is_moved_by_a_new_round() -> None:
-    pages, provider = pulled(script(page(event("e1"), delta="d2")), place("d1", NOW - DAY))
-    assert told(pages) == [("meeting.created", "e1"), ("calendar.listed", "ana@acme.example")]
-    assert (set(query(provider.asked[0])), pages[-1].next) == ({"startDateTime", "endDateTime"}, place("d2", NOW))
+def test_a_window_of_yesterday_is_moved_by_a_new_round_after_what_changed_in_it_until_now() -> None:
+    pages, provider = pulled(script(page(event("e2"), delta="d2"), page(event("e1"), delta="d3")), place("d1", NOW - DAY))
+    assert told(pages) == [("meeting.created", "e2"), ("meeting.created", "e1"), ("calendar.listed", CALENDAR)]
+    assert [set(query(r)) for r in provider.asked] == [{"$deltatoken"}, {"startDateTime", "endDateTime"}]
+    assert [(p.last, p.next) for p in pages if p.last or p.next] == [(True, place("d3", NOW))]
+
+
+def test_what_was_moved_beyond_the_window_of_yesterday_and_that_of_today_is_told() -> None:
+    far = event("e1", changeKey="e1-2", start=stamp("2029-03-09T09:00:00"), end=stamp("2029-03-09T10:00:00"))
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if "$deltatoken" in query(request):
+            return page(removed("e1"), delta="d2")
+        return page(delta="d3") if "delta" in request.url.path else ok(far)
+
+    pages, _ = pulled(handler, place("d1", NOW - DAY))
+    assert [(e["subject"], e["data"].get("start")) for e in events(pages)] == [("e1", "2029-03-09T10:00:00"), (CALENDAR, None)]
+    assert events(pages)[-1]["data"]["ids"] == []
+
+
+@pytest.mark.parametrize("code", ["SyncStateNotFound", "ErrorInvalidRequest"])
+def test_a_link_of_yesterday_that_is_good_no_more_keeps_no_window_from_moving(code: str) -> None:
+    pages, _ = pulled(script(error(400, code), page(event("e1"), delta="d3")), place("d1", NOW - DAY))
+    assert told(pages) == [("meeting.created", "e1"), ("calendar.listed", CALENDAR)]
+    assert pages[-1].next == place("d3", NOW)
+
+
+def test_a_link_of_today_that_is_refused_is_refused() -> None:
+    with pytest.raises(Refused, match="400 ErrorInvalidRequest"):
+        pulled(script(error(400, "ErrorInvalidRequest")), place("d1"))
 
 
 def test_the_listings_of_two_rounds_are_two_though_they_hold_the_same() -> None:
-    first, _ = pulled(script(page(event("e1"), delta="d2")), place("d1", NOW - DAY))
-    second, _ = pulled(script(page(event("e1"), delta="d3")), place("d2", NOW - DAY))
+    first, _ = pulled(script(page(delta="d2"), page(event("e1"), delta="d2")), place("d1", NOW - DAY))
+    second, _ = pulled(script(page(delta="d3"), page(event("e1"), delta="d3")), place("d2", NOW - DAY))
     assert (ids(first)[0] == ids(second)[0], ids(first)[1] == ids(second)[1]) == (True, False)
 
 
 def test_an_unreadable_cursor_begins_anew() -> None:
     pages, _ = pulled(script(page(delta="d2")), "of another release")
-    assert told(pages) == [("calendar.listed", "ana@acme.example")]
+    assert told(pages) == [("calendar.listed", CALENDAR)]
 
 
 # --- series -----------------------------------------------------------------------------------------------------------
@@ -260,7 +292,54 @@ def test_a_round_shows_by_silence_which_occurrence_was_cancelled() -> None:
     pages, provider = pulled(answering(page(series(), occurrence("09"), occurrence("23"), delta="d1"), instances=[]))
     assert starts(pages) == [("created", "2026-03-09T09:00:00Z"), ("created", "2026-03-23T09:00:00Z"), ("deleted", "2026-03-16T09:00:00Z")]
     assert events(pages)[-1]["data"]["ids"] == ["s1", "s1-09", "s1-23"]
+    assert provider.paths()[1:] == ["GET /v1.0/me/events/s1/instances"]
+    asked = [[datetime.fromisoformat(query(r)[name]) for name in ("startDateTime", "endDateTime")] for r in provider.asked]
+    assert (asked[0][0] - asked[1][0], asked[1][1] - asked[0][1]) == (AROUND, AROUND)
+
+
+def test_a_round_that_holds_all_that_its_series_makes_asks_for_no_more() -> None:
+    _, provider = pulled(answering(page(series(), occurrence("09"), occurrence("16"), occurrence("23"), delta="d1"), instances=[]))
     assert len(provider.asked) == 1
+
+
+@pytest.mark.parametrize("value", [pytest.param(None, id="all of it"), pytest.param(place(), id="changes")])
+@pytest.mark.parametrize("day", ["2025-01-16", "2027-11-16"], ids=["before", "after"])
+def test_an_occurrence_that_was_moved_out_of_the_window_is_not_cancelled(day: str, value: str | None) -> None:
+    away = event("s1-16", type="exception", seriesMasterId="s1", originalStart="2026-03-16T09:00:00Z")
+    away |= {"start": stamp(f"{day}T12:00:00"), "end": stamp(f"{day}T13:00:00")}
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if "delta" in request.url.path:
+            return page(series(), occurrence("09"), delta="d1")
+        low, high = (query(request)[name] for name in ("startDateTime", "endDateTime"))
+        return ok({"value": [occurrence("09"), *([away] if low < day < high else [])]})
+
+    pages, _ = pulled(handler, value)
+    assert [(kind, start[:10]) for kind, start in starts(pages)] == [
+        ("created", "2026-03-09"),
+        ("created", "2026-03-16"),
+        ("deleted", "2026-03-23"),
+    ]
+    (moved,) = [e for e in events(pages) if e["subject"] == "s1-16"]
+    assert moved["data"]["start"] == f"{day}T13:00:00"
+
+
+def test_nothing_is_concluded_from_silence_when_nobody_says_what_lies_outside_the_window() -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if "delta" in request.url.path:
+            return page(series(), occurrence("09"), delta="d1")
+        return error(400, "ErrorInvalidRequest")
+
+    pages, _ = pulled(handler)
+    assert told(pages) == [("meeting.created", "s1"), ("meeting.created", "s1-09"), ("calendar.listed", CALENDAR)]
+
+
+def test_the_answer_of_the_mailboxs_owner_is_read_though_the_calendars_id_does_not_name_him() -> None:
+    invited = event("e1", organizer={"emailAddress": {"address": "eve@out.example"}}, responseStatus={"response": "declined"})
+    invited["attendees"] = [{"type": "required", "emailAddress": {"address": "Ana@acme.example"}, "status": {"response": "none"}}]
+    pages, _ = pulled(script(page(invited, delta="d1")))
+    found = events(pages)[0]["data"]["participants"].values()
+    assert [(p["email"], p["participationStatus"]) for p in found] == [("eve@out.example", "accepted"), ("Ana@acme.example", "declined")]
 
 
 def test_changes_of_a_series_conclude_nothing_before_all_of_it_was_asked_for() -> None:
@@ -318,7 +397,9 @@ def test_an_occurrence_of_which_nothing_is_left_is_named() -> None:
         ),
         pytest.param(ok({"value": []}), TryAgain, id="a last page without a link"),
         pytest.param(error(404, "ErrorItemNotFound"), Refused, id="no calendar"),
+        pytest.param(error(403, "ErrorAccessDenied"), Deauthorised, id="no permission to read"),
         pytest.param(error(403, "MailboxNotEnabledForRESTAPI"), Deauthorised, id="a mailbox that is none any more"),
+        pytest.param(error(404, "MailboxNotEnabledForRESTAPI"), Deauthorised, id="a mailbox that is not found"),
         pytest.param(error(429, "ApplicationThrottled"), TryAgain, id="too many"),
     ],
 )

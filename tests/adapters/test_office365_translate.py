@@ -281,6 +281,36 @@ def test_the_mailboxs_own_answer_is_its_copys_response(own: str, response: objec
     ]
 
 
+@pytest.mark.parametrize(
+    ("calendar", "address", "expected"),
+    [
+        ("ana@acme.example", None, "declined"),
+        ("AAMkAGI2TG93AAA=", "Ana@acme.example ", "declined"),
+        ("AAMkAGI2TG93AAA=", None, "needs-action"),
+        (None, None, "needs-action"),
+    ],
+    ids=["the calendar is named by it", "the calendar has an id", "unknown", "nothing is known"],
+)
+def test_the_mailboxs_owner_is_known_by_his_address(calendar: str | None, address: str | None, expected: str) -> None:
+    item = event(attendees=[guest("ana@acme.example")], organizer=..., responseStatus={"response": "declined"})
+    (found,) = translate([item], account="62515", user="501", calendar=calendar, address=address).events
+    assert [p["participationStatus"] for p in found["data"]["participants"].values()] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"isOrganizer": True}, "tentative"),
+        ({}, "tentative"),
+        ({"isOrganizer": False}, "confirmed"),
+        ({"isOrganizer": False, "isCancelled": True}, "cancelled"),
+    ],
+    ids=["the organiser's", "nobody knows whose", "a guest's", "a guest's, cancelled"],
+)
+def test_a_meeting_is_tentative_where_its_organisers_copy_shows_it(fields: Json, status: str) -> None:
+    assert data(showAs="tentative", **fields)["status"] == status
+
+
 # --- times ------------------------------------------------------------------------------------------------------------
 
 

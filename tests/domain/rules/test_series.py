@@ -344,6 +344,40 @@ def test_a_single_meeting_that_became_a_series_is_its_first() -> None:
     assert engine.shown() == weekly("04-07", "04-14", "04-21", "04-28")
 
 
+OF_THE_FIRST: dict[str, list[Event]] = {
+    "removed": [occurrence(FIRST, 0), occurrence_deleted(FIRST, 2)],
+    "removed, though it was an exception": [occurrence(FIRST, 1, title="Exception"), occurrence_deleted(FIRST, 2)],
+    "removed before anybody saw the change": [occurrence_deleted(FIRST, 1.5)],
+    "cancelled in words": [occurrence(FIRST, 2, status="cancelled")],
+    "an exception, and no word more": [occurrence(FIRST, 1, title="Exception")],
+}
+
+
+@pytest.mark.parametrize("told", OF_THE_FIRST.values(), ids=list(OF_THE_FIRST))
+def test_a_series_made_single_is_what_its_own_copy_says(told: list[Event]) -> None:
+    engine = same_in_any_order(series(), series(revision=2, rule=None, title="Once"), *told)
+    assert engine.shown() == [("Once", FIRST, "confirmed")]
+
+
+@pytest.mark.parametrize("end", [deleted("s1", 3), series(revision=3, rule=None, status="cancelled")], ids=["a tombstone", "in words"])
+@pytest.mark.parametrize("told", OF_THE_FIRST.values(), ids=list(OF_THE_FIRST))
+def test_a_series_made_single_can_be_cancelled_still(told: list[Event], end: Event) -> None:
+    engine = same_in_any_order(series(), series(revision=2, rule=None), *told, end)
+    assert engine.shown() == [("Weekly", FIRST, "cancelled")]
+
+
+def test_a_series_made_single_and_a_series_again_has_its_first_cancelled_if_that_was() -> None:
+    engine = same_in_any_order(series(), series(revision=2, rule=None), series(revision=3), occurrence_deleted(FIRST, 4))
+    assert engine.shown() == [("Weekly", FIRST, "cancelled"), *weekly("04-14", "04-21", "04-28")]
+
+
+def test_a_series_made_single_and_then_moved_keeps_its_name_and_is_on() -> None:
+    moved = series(revision=3, rule=None, start="2026-04-14T10:00:00")
+    others = [occurrence_deleted(FIRST, 2), occurrence_deleted("2026-04-14T08:00:00Z", 2)]
+    engine = same_in_any_order(series(), series(revision=2, rule=None), moved, *others)
+    assert engine.shown() == weekly("04-14")
+
+
 AT_THE_CHANGE = running(CHANGE, start="2026-03-04T10:00:00")
 
 LEFT_OVER: dict[str, tuple[Event, bool]] = {
