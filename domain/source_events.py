@@ -2,7 +2,8 @@
 
 The words are those of CloudEvents 1.0 (the envelope) and of JSCalendar, RFC 8984 (a meeting). A source event carries
 full state, never a patch. What must stay true: whatever `read` accepts, the domain can decide about; whatever it
-refuses is refused with JSON Pointers from the event's root and harms nobody else.
+refuses is refused with JSON Pointers from the event's root and harms nobody else; and whatever it gives has texts that a
+reader may be shown as they are, whoever told them (see `_shown`): read again, it is the same.
 
 Two forms of one contract pass here. The *public* form is what publishers send: people are `email` and `name`. The
 *kept* form is what the source log holds: people are sealed (see `ports.Vault`), and of a private meeting only its
@@ -19,6 +20,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
 from domain import recurrence
 
@@ -112,7 +114,8 @@ class MeetingData(Struct, frozen=True, gc=False, rename="camel"):
     """A meeting, whole: our profile of JSCalendar's Event.
 
     `start` is a local date-time in `time_zone` (IANA; None is floating), `duration` an ISO 8601 duration of weeks,
-    days, hours, minutes and seconds. `recurrence_rules` are RFC 5545 RRULE values.
+    days, hours, minutes and seconds. `recurrence_rules` are RFC 5545 RRULE values. Control characters and what overrides the
+    direction of writing are taken out of texts; a `conference_url` that is no http(s) URL is taken for none.
     """
 
     side: Literal["calendar", "crm"]
@@ -392,6 +395,7 @@ def read(raw: bytes) -> SourceEvent | list[Problem]:
     found = _examine(envelope, data)
     if found:
         return found
+    data = _shown(data)
     subject = envelope.subject or (getattr(data, "provenance", None) and data.provenance.id) or envelope.account
     return SourceEvent(
         envelope.id, envelope.source, _KINDS[envelope.type], envelope.account, subject, envelope.time, envelope.sequence, data, len(raw)
@@ -472,6 +476,51 @@ def zone_exists(name: str) -> bool:
     except Exception:  # zoneinfo raises several kinds for odd names; all mean no
         return False
     return True
+
+
+# --- texts that may be shown ----------------------------------------------------------------------------------------------
+
+# Everything below space but tab and line feed, DEL, the C1 block, and what turns the writing round whatever it is. Marks and isolates
+# stay: right-to-left languages need them, and they change no letter's place.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202d\u202e]")
+_LINK = re.compile('https?://[^\\s<>"\x00-\x1f\x7f-\x9f\u202d\u202e]+', re.IGNORECASE)
+
+
+def _shown(data: Any) -> Any:
+    """The data without what a reader must not be shown; itself if there is nothing of that. Cheap: it runs for every event."""
+    kind = type(data)
+    if kind is MeetingData:
+        return data if _is_plain(data) else _cleaned(data)
+    if kind is ContactData or kind is MergedData:
+        name, company = _clean(data.name), _clean(data.company)
+        return data if (name, company) == (data.name, data.company) else replace(data, name=name, company=company)
+    return data
+
+
+def _is_plain(m: MeetingData) -> bool:
+    """Is there nothing to look at more closely? Nearly always, and that is found out faster than what to take away."""
+    if not f"{m.title}{m.description}{m.location}".isprintable() or not (m.conference_url is None or _LINK.fullmatch(m.conference_url)):
+        return False
+    for guest in m.participants.values():  # noqa: SIM110 - a generator costs as much as the rest of this
+        if guest.name is not None and not guest.name.isprintable():
+            return False
+    return True
+
+
+def _cleaned(m: MeetingData) -> MeetingData:
+    link = (_clean(m.conference_url) or "").strip()
+    return replace(
+        m,
+        title=_clean(m.title),
+        description=_clean(m.description),
+        location=_clean(m.location),
+        conference_url=link if _LINK.fullmatch(link) else None,
+        participants={key: replace(guest, name=_clean(guest.name)) for key, guest in m.participants.items()},
+    )
+
+
+def _clean(text: str | None) -> str | None:
+    return text if text is None or text.isprintable() else _UNSEEN.sub("", text)
 
 
 # --- why an event was refused: slow, thorough, only on the way to a refusal ---------------------------------------------

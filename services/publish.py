@@ -7,7 +7,7 @@ make this raise; nothing of a person reaches the log in clear; and a dry run lea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from domain.ports import NewRecord, SourceLog, Vault
 from domain.sighting import digest
-from domain.source_events import MAX_BYTES, PrivateMeetingData, Problem, SourceEvent, read
+from domain.source_events import MAX_BYTES, MeetingData, PrivateMeetingData, Problem, SourceEvent, read
 from services.sealing import as_told, encode, keep_all
 from services.tracing import followed
 
@@ -96,9 +96,12 @@ def _examined(raw: bytes, account: str | None, ours: bool) -> SourceEvent | Rece
 
 
 def _admitted(found: SourceEvent, account: str | None, ours: bool) -> SourceEvent | Receipt:
-    """The event, or the receipt that rejects it because of who says it."""
+    """The event, or the receipt that rejects it because of who says it, or of what is new: `read` goes on reading what is in the log."""
     if not ours and isinstance(found.data, PrivateMeetingData):  # the kept form, which only we may say
         return _rejected(found.id, found.source, [Problem(f"/data/{n}", f"required field `{n}` is missing") for n in ("start", "duration")])
+    if not ours and isinstance(found.data, MeetingData) and found.data.start.year in (MINYEAR, MAXYEAR):
+        # There is no time in UTC for every time in these: a meeting on their edge would stand where it is not.
+        return _rejected(found.id, found.source, [Problem("/data/start", f"not within the years {MINYEAR + 1} to {MAXYEAR - 1}")])
     if account is not None and found.account != account:
         return _rejected(found.id, found.source, [Problem("/account", f"this token publishes for account {account} only")])
     return found

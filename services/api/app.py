@@ -26,10 +26,13 @@ from projections.views import Views
 from services.api import routes
 from services.api.aside import AT_ONCE, Aside
 from services.api.connecting import CONNECT, Desk
+from services.api.describing import described
 from services.api.door import Door
 from services.api.gathering import Gathering
 from services.api.hooks import HOOKS, Doorstep
 from services.api.metrics import Metrics
+from services.api.parameters import declared
+from services.api.paths import methods, path_of, plain, takes_head, without_marks
 from services.api.problems import answer_to
 from services.api.routes import Api
 from services.api.timelines import TimelinePage, named
@@ -72,7 +75,7 @@ def create_app(
     """The API over these parts, as an ASGI application. `stopping` ends its streams. Without `connecting` or `push`, its routes for
     that answer that nothing is set up. `aside` answers what the parts have to wait for."""
     door = Door(tokens, aside)
-    page = TimelinePage(reading, door, progress, wait_seconds, aside=aside)
+    page = TimelinePage(reading, door, progress, declared(routes.timeline.fn), wait_seconds, aside=aside)
     metrics = Metrics(views, progress)
     api = Api(reading, explainer, publisher, Gathering(publisher), progress, door, page, metrics, stopping, ready_lag, aside)
     return Front(framework(api, Desk(connecting, door), Doorstep(push)), page, metrics)
@@ -101,16 +104,30 @@ def framework(api: Api | None, desk: Desk = _NOBODY, doorstep: Doorstep = _UNEXP
         # Exception: whatever nobody thought of is a problem of status 500, in our shape and without its text.
         exception_handlers={Exception: _problem},
         openapi_config=_openapi(),
-        request_max_body_size=routes.BODY_BYTES,
+        before_request=_unmarked,
+        request_max_body_size=None,  # each route that reads a body gives `bodies.body_of` its limit
         logging_config=None,
         debug=False,
     )
 
 
+async def _unmarked(request: Request[Any, Any, Any]) -> None:
+    """Names in the path as the routes expect them. A new mapping: the framework keeps the one it has made."""
+    request.scope["path_params"] = without_marks(request.scope["path_params"])
+
+
 def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    answer = answer_to(error, request.url.path)
+    answer = answer_to(error, plain(request.scope["path"]))
     headers = {name.decode(): value.decode() for name, value in answer.headers if name != b"content-length"}
     return Response(answer.body, status_code=answer.status, headers=headers, media_type=headers.pop("content-type"))
+
+
+class _Rendered(JsonRenderPlugin):
+    """The framework's description with what it cannot say."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """As JSON."""
+        return super().render(request, described(openapi_schema))
 
 
 def _openapi() -> OpenAPIConfig:
@@ -120,7 +137,7 @@ def _openapi() -> OpenAPIConfig:
         version="1",  # of the API: what its paths begin with; the release has a number of its own
         description="Timelines of contacts, and the source events they are made from.",
         openapi_router=Router(DESCRIPTION, route_handlers=[], include_in_schema=False, guards=[_only_the_description]),
-        render_plugins=[JsonRenderPlugin(path="/")],
+        render_plugins=[_Rendered(path="/")],
         components=Components(security_schemes={"token": bearer}),
         security=[{"token": []}],
         use_handler_docstrings=True,
@@ -136,8 +153,8 @@ def _only_the_description(connection: ASGIConnection[Any, Any, Any, Any], _: Bas
 @cache  # the framework names a handler's parts anew each time it is put together
 def openapi_document() -> dict[str, Any]:
     """The API's description, as `/v1/openapi.json` answers it."""
-    described: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(framework(None).openapi_schema.to_schema()))
-    return described
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(described(framework(None).openapi_schema.to_schema())))
+    return document
 
 
 class Front:
@@ -151,23 +168,41 @@ class Front:
         if scope["type"] != "http":
             await self.litestar(scope, receive, send)
             return
-        began = time.perf_counter()
-        who = named(scope["path"]) if scope["method"] == "GET" else None
+        began, method, path = time.perf_counter(), scope["method"], path_of(scope)
+        bare = method == "HEAD" and takes_head(path)
+        who = named(path) if bare or method == "GET" else None
         if who is None:
-            await self.litestar(scope, receive, self._counting(scope, send, began))
+            # A copy: the framework writes into it.
+            asked: Any = {**scope, "path": path, "method": "GET" if bare else method}
+            await self.litestar(asked, receive, self._counting(asked, method, _bare(send) if bare else send, began))
             return
-        answer = await self._page.answer(who, scope)
-        self._metrics.answered("GET", TIMELINE, answer.status, time.perf_counter() - began)
+        answer = await self._page.answer(plain(who), scope)
+        self._metrics.answered(method, TIMELINE, answer.status, time.perf_counter() - began)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": b"" if bare else answer.body})
 
-    def _counting(self, scope: Any, send: Any, began: float) -> Any:
+    def _counting(self, scope: Any, method: str, send: Any, began: float) -> Any:
         async def sent(message: Any) -> None:
             if message["type"] == "http.response.start":
                 # Without a template nothing of ours was asked for; its path could be anything, so it is no label.
                 route = scope.get("path_template") or "unknown"
-                method = scope["method"] if scope["method"] in _METHODS else "other"
-                self._metrics.answered(method, route, message["status"], time.perf_counter() - began)
+                self._metrics.answered(method if method in _METHODS else "other", route, message["status"], time.perf_counter() - began)
+                message = _allowing(message, scope["path"]) if method == "OPTIONS" else message
             await send(message)
 
         return sent
+
+
+def _bare(send: Any) -> Any:
+    """Sends an answer without its body: what HEAD gets of a GET, with the length it would have (RFC 9110, 9.3.2)."""
+
+    async def sent(message: Any) -> None:
+        await send(message | {"body": b""} if message["type"] == "http.response.body" else message)
+
+    return sent
+
+
+def _allowing(message: Any, path: str) -> Any:
+    """The start of an answer that says which methods a path takes: the framework does not know that HEAD is one."""
+    headers = [(name, methods(value.decode(), path).encode() if name.lower() == b"allow" else value) for name, value in message["headers"]]
+    return message | {"headers": headers}

@@ -22,9 +22,11 @@ T = TypeVar("T")
 
 
 class Aside:
-    """Answers questions, in `threads` threads, or without any on the event loop itself."""
+    """Answers questions, in `threads` threads, or without any on the event loop itself. `is_far` says which: what is far may have copies
+    of which one is behind the other."""
 
     def __init__(self, threads: int = 0) -> None:
+        self.is_far = threads > 0
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="aside") if threads else None
 
     async def __call__(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -19,12 +19,13 @@ from litestar import Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import PathParameter, QueryParameter, SkipValidation
+from litestar.params import PathParameter, SkipValidation
 from msgspec import Struct
 
 from domain.errors import BadInput, NotFound, Refused, TryAgain
 from domain.recurrence import moment
 from services.api import parameters as p
+from services.api.bodies import Left, body_of
 from services.api.door import Door
 from services.api.pages import asking, page
 from services.api.problems import MEDIA_TYPE, Problem
@@ -75,13 +76,11 @@ class EndedBody(Struct):
 Asked = Request[Any, Any, Any]
 AtDesk = NamedDependency[SkipValidation[Desk]]
 Provider = Annotated[str, PathParameter(description="`google`, `office365` or `hubspot`.")]
-User = Annotated[
-    str | None, QueryParameter(name="user", description="The CRM user id of the calendar's owner; none for `hubspot`.", required=False)
-]
+User = Annotated[str | None, p.query("user", "The CRM user id of the calendar's owner; none for `hubspot`.")]
 
 
 def _answers(shape: Any, description: str) -> dict[int, ResponseSpec]:
-    problem = ResponseSpec(Problem, description="A problem (RFC 9457).", media_type=MEDIA_TYPE)
+    problem = ResponseSpec(Problem, description="A problem (RFC 9457).", media_type=MEDIA_TYPE, generate_examples=False)
     return {
         200: ResponseSpec(shape, description=description, generate_examples=False),
         **dict.fromkeys((400, 401, 403, 404, 409, 503), problem),
@@ -145,11 +144,11 @@ async def opened(request: Asked, desk: AtDesk, provider: Provider) -> Response[b
     return asking(f"Connect {called}", told, f"Go on to {called}", "ticket", ticket)
 
 
-@post("/{provider:str}/start", include_in_schema=False, status_code=303, request_max_body_size=FORM_BYTES)
+@post("/{provider:str}/start", include_in_schema=False, status_code=303)
 async def started(request: Asked, desk: AtDesk, provider: Provider) -> Response[bytes]:
     """The button of that page."""
     try:
-        form = parse_qs((await request.body()).decode("ascii", "replace"))
+        form = parse_qs((await body_of(request, FORM_BYTES, "no form of ours is as large as this")).decode("ascii", "replace"))
         begun = await asyncio.to_thread(desk.connecting.accept, provider, form.get("ticket", [""])[0])
     except Exception as error:  # in a browser every error is a page; which one, is decided in one place
         return _why(error, provider)
@@ -178,6 +177,8 @@ def _why(error: Exception, provider: str) -> Response[bytes]:
             return page("Not connected", str(error), status=409)
         case Stale():
             return page("Not connected", str(error), status=400)
+        case Left():
+            raise error
         case Refused():
             return page("Not connected", f"{error.reason[:1].upper()}{error.reason[1:]}.", "Nothing was changed.", status=400)
         case TryAgain():

@@ -12,8 +12,9 @@ from typing import Any
 from domain.errors import BadInput, Forbidden
 from domain.tokens import Token
 from services.api.aside import AT_ONCE, Aside
+from services.api.parameters import declared
 from services.api.problems import Unauthorised
-from services.api.questions import query_of
+from services.api.questions import query_of, understood
 from services.tokens import EVERY_ACCOUNT, Tokens
 
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -28,11 +29,13 @@ class Door:
 
     async def account(self, scope: Mapping[str, Any], *any_of: str) -> str:
         """The account that this request may ask about. Raises `Unauthorised`, `Forbidden`, and `BadInput` if a token for every
-        account names none."""
+        account names none, or if a parameter is none of the route's."""
         token = await self._token(scope)
         if not any(needed in token.scopes for needed in any_of):
             raise Forbidden(f"this needs a token with the scope {' or '.join(any_of)}")
-        named = query_of(scope).get("account") if b"account" in scope["query_string"] else None
+        named = _asked(scope).get("account") if scope["query_string"] else None
+        if named == "":
+            raise BadInput("account", "empty; leave it out, or name one")
         if token.account != EVERY_ACCOUNT:
             if named is not None and named != token.account:
                 raise Forbidden(f"this token is not for account {named}")
@@ -56,6 +59,18 @@ class Door:
         if token is None:
             raise Unauthorised("send `Authorization: Bearer rzv_...` with a live token")
         return token
+
+
+def _asked(scope: Mapping[str, Any]) -> dict[str, str]:
+    """The query of a route, which knows all of it. What stands in front of the framework examines its own: of that, no more than
+    whether it names an account."""
+    route = scope.get("route_handler")
+    if route is None and b"account" not in scope["query_string"]:
+        return {}
+    query = query_of(scope)
+    if route is not None:
+        understood(query, declared(route.fn))
+    return query
 
 
 def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -15,10 +15,13 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from domain.errors import BadInput, NotFound
+from services.api.bodies import body_of
 from services.push import BODY_BYTES, MOST_TOKEN, Push
 
 HINT_BYTES = 64 * 1024
 """A Google notification has no body at all."""
+
+_TOO_LARGE = "no notification is as large as this"
 
 
 class Doorstep:
@@ -48,25 +51,25 @@ def _headers(request: Asked) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.scope["headers"]}
 
 
-@post("/hubspot", include_in_schema=False, status_code=200, request_max_body_size=BODY_BYTES)
+@post("/hubspot", include_in_schema=False, status_code=200)
 async def hubspot(request: Asked, doorstep: AtDoorstep) -> Response[bytes]:
     """HubSpot's webhooks: signed batches."""
-    push, body = doorstep.push, await request.body()
+    push, body = doorstep.push, await body_of(request, BODY_BYTES, _TOO_LARGE)
     query = request.scope["query_string"].decode("latin-1")
     # In a thread: durable means that the disk was waited for. The path is the one that HubSpot was told, whatever a proxy made of it.
     await asyncio.to_thread(push.hubspot, "/v1/hooks/hubspot", query, _headers(request), body)
     return _taken()
 
 
-@post("/google", include_in_schema=False, status_code=200, request_max_body_size=HINT_BYTES)
+@post("/google", include_in_schema=False, status_code=200)
 async def google(request: Asked, doorstep: AtDoorstep) -> Response[bytes]:
     """A Google channel's notification: all of it is in the headers."""
-    await request.body()
+    await body_of(request, HINT_BYTES, _TOO_LARGE)
     await asyncio.to_thread(doorstep.push.google, _headers(request))
     return _taken()
 
 
-@post("/office365", include_in_schema=False, status_code=202, request_max_body_size=BODY_BYTES)
+@post("/office365", include_in_schema=False, status_code=202)
 async def office365(request: Asked, doorstep: AtDoorstep) -> Response[bytes]:
     """Graph's change and lifecycle notifications, and the question by which it finds out whether we listen."""
     token = request.query_params.get("validationToken")
@@ -74,7 +77,7 @@ async def office365(request: Asked, doorstep: AtDoorstep) -> Response[bytes]:
         if len(token) > MOST_TOKEN:
             raise BadInput("validationToken", "too long")
         return _taken(200, escape(token, quote=False).encode())
-    await asyncio.to_thread(doorstep.push.office365, await request.body())
+    await asyncio.to_thread(doorstep.push.office365, await body_of(request, BODY_BYTES, _TOO_LARGE))
     return _taken(202)
 
 

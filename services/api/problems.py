@@ -11,15 +11,23 @@ from typing import Any, NamedTuple
 
 import msgspec
 import structlog
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from msgspec import Struct
 
 from domain.errors import AskAPerson, BadInput, Forbidden, NotFound, RendezvousError, TryAgain
+from services.api.bodies import Left
+from services.api.paths import methods
 
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 1
+
+LEFT = 499
+"""Of a request whose client went before it was here: nobody reads that answer, but it is counted, and apart from our failures."""
+
+_MOST = 500
+"""Characters of a path and of a detail: enough to know what is meant, however much was sent."""
 
 
 class Unauthorised(AskAPerson):
@@ -35,7 +43,8 @@ class Rejected(AskAPerson):
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """The body. `errors` name the places that are wrong: JSON Pointers into a body, or `/` and a query parameter's name."""
+    """The body. `errors` name the places that are wrong: JSON Pointers into a body, or `/` and the name of a query parameter or
+    header."""
 
     type: str
     title: str
@@ -58,6 +67,8 @@ class Answer(NamedTuple):
 def answer_to(error: Exception, path: str) -> Answer:
     """The response that this error is, for a request to `path`."""
     problem, headers = _problem(error, path)
+    if problem.status == LEFT:
+        log.info("the client left", path=path[:_MOST])
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, TryAgain):
         log.error("failed", path=path, exc_info=error)
     body = msgspec.json.encode(problem)
@@ -80,6 +91,13 @@ def _problem(error: Exception, path: str) -> tuple[Problem, dict[str, str]]:
             return _said(error, 422, "rejected", path, tuple(error.errors), error.event), {}
         case TryAgain():
             return _said(error, 503, "try-again", path), {"retry-after": str(RETRY_SECONDS)}
+        case Left():
+            return Problem("about:blank", "Client left", LEFT, "the client left before all of its body was here", path[:_MOST]), {}
+        case MethodNotAllowedException():
+            allowed = methods((error.headers or {}).get("allow", ""), path)
+            return _plain(405, f"this path takes {allowed}", path), {"allow": allowed}
+        case NotFoundException():
+            return _plain(404, "nothing is at this path; /v1/openapi.json says what there is", path), {}
         case HTTPException() if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             return _plain(error.status_code, _detail(error), path, _places(error)), dict(error.headers or {})
     # Our own bug, or a broken store: what it says is for the log.
@@ -96,11 +114,12 @@ def _said(
 ) -> Problem:
     title = kind.replace("-", " ").capitalize()
     named = event or {}
-    return Problem(f"urn:rendezvous:problem:{kind}", title, status, str(error), path, errors, named.get("id"), named.get("source"))
+    detail, instance = str(error)[:_MOST], path[:_MOST]
+    return Problem(f"urn:rendezvous:problem:{kind}", title, status, detail, instance, errors, named.get("id"), named.get("source"))
 
 
 def _plain(status: int, detail: str, path: str, errors: tuple[Mapping[str, str], ...] = ()) -> Problem:
-    return Problem("about:blank", HTTPStatus(status).phrase, status, detail, path, errors)
+    return Problem("about:blank", HTTPStatus(status).phrase, status, detail[:_MOST], path[:_MOST], errors)
 
 
 def _detail(error: HTTPException) -> str:

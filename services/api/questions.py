@@ -25,11 +25,17 @@ def query_of(scope: Mapping[str, Any]) -> dict[str, str]:
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
     except ValueError as error:
-        raise BadInput("query", "not a query string of at most 50 parameters in UTF-8") from error
+        raise BadInput("", "the query is not one of at most 50 parameters in UTF-8") from error
     query = dict(pairs)
     if len(query) < len(pairs):
         raise BadInput(next(name for name, _ in pairs if sum(n == name for n, _ in pairs) > 1), "given more than once")
     return query
+
+
+def understood(query: Mapping[str, str], known: frozenset[str]) -> None:
+    """Refuse what nobody would look at: a mistyped `dry_run` would publish. Raises `BadInput`."""
+    for name in query.keys() - known:
+        raise BadInput(name[:100], f"no parameter of this path, which knows {', '.join(sorted(known))}")
 
 
 def ask_of(query: Mapping[str, str]) -> Ask:

@@ -26,6 +26,8 @@ from domain.errors import BadInput, RendezvousError, TryAgain
 from services.api import parameters as p
 from services.api import shapes
 from services.api.aside import Aside
+from services.api.bodies import body_of, media_type
+from services.api.describing import BATCH, EITHER, ONE, SEVERAL
 from services.api.door import Door
 from services.api.gathering import Gathering
 from services.api.live import changes
@@ -40,15 +42,11 @@ from services.progress import Progress
 from services.publish import Publisher, Receipt
 from services.reading import MOST, Reading
 
-BATCH = 500
-"""Events of one call."""
-
 BODY_BYTES = 5 * 1024 * 1024
 """Bytes of one call."""
 
-_ONE = ("application/cloudevents+json",)
-_SEVERAL = ("application/cloudevents-batch+json",)
-_EITHER = ("application/json",)
+TOO_MUCH = f"at most 5 MiB and {BATCH} events are taken at once; split the batch"
+
 _batch = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -69,17 +67,30 @@ class Api:
     aside: Aside
 
 
+STREAM = "text/event-stream"
+OPEN: list[dict[str, list[str]]] = [{}]
+"""Of a route that asks for no token."""
+
 Asked = Request[Any, Any, Any]
 Parts = NamedDependency[SkipValidation[Api]]
 
 
 def _errors(*statuses: int) -> dict[int, ResponseSpec]:
-    return {status: ResponseSpec(Problem, description="A problem (RFC 9457).", media_type=MEDIA_TYPE) for status in statuses}
+    return {
+        status: ResponseSpec(Problem, description="A problem (RFC 9457).", media_type=MEDIA_TYPE, generate_examples=False)
+        for status in statuses
+    }
 
 
 def _answers(shape: Any, description: str, *statuses: int, status: int = 200) -> dict[int, ResponseSpec]:
     spec = ResponseSpec(shape, description=description, generate_examples=False)
     return {status: spec, **_errors(400, 401, 403, 503, *statuses)}
+
+
+def _streams(*statuses: int) -> dict[int, ResponseSpec]:
+    told = "Server-sent events: `entry` with an entry as in a timeline, `removed` with what named it. The id is the change's."
+    spec = ResponseSpec(str, description=told, media_type=STREAM, generate_examples=False)
+    return {200: spec, **_errors(400, 401, 403, 503, *statuses)}
 
 
 def _json(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
@@ -101,31 +112,26 @@ async def publish(request: Asked, api: Parts, dry_run: p.DryRun = None, account:
     """Publish source events: one (`application/cloudevents+json`) or up to 500 and 5 MiB (`application/cloudevents-batch+json`)."""
     owner = await api.door.account(request.scope, "events:publish")
     dry = flag(query_of(request.scope), "dry_run")
-    kind = _media_type(request)
-    raws, single = _events(await request.body(), kind)
+    kind = media_type(request)
+    if kind not in (ONE, SEVERAL, EITHER):
+        raise HTTPException(status_code=415, detail=f"send {ONE}, {SEVERAL} or {EITHER}")
+    raws, single = _events(await body_of(request, BODY_BYTES, TOO_MUCH), kind)
     if single and not dry:
         return _receipts([await api.gathering.accept(raws[0], owner)], single)
     # In a thread: durable means that the disk was waited for.
     return _receipts(await asyncio.to_thread(api.publisher.accept, raws, owner, dry), single)
 
 
-def _media_type(request: Asked) -> str:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in (*_ONE, *_SEVERAL, *_EITHER):
-        raise HTTPException(status_code=415, detail=f"send {_ONE[0]}, {_SEVERAL[0]} or {_EITHER[0]}")
-    return kind
-
-
 def _events(body: bytes, kind: str) -> tuple[list[bytes], bool]:
     """The events in a body, and whether it is a single one."""
-    if kind in _ONE or (kind in _EITHER and not body.lstrip().startswith(b"[")):
+    if kind == ONE or (kind == EITHER and not body.lstrip().startswith(b"[")):
         return [body], True
     try:
         raws = [bytes(raw) for raw in _batch.decode(body)]
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise BadInput("", f"not a JSON array of events: {error}") from error
     if len(raws) > BATCH:
-        raise HTTPException(status_code=413, detail=f"{len(raws)} events; at most {BATCH} are taken at once")
+        raise HTTPException(status_code=413, detail=f"{len(raws)} events; {TOO_MUCH}")
     return raws, False
 
 
@@ -149,7 +155,11 @@ async def contact(request: Asked, api: Parts, who: p.Who, account: p.Account = N
     return _json(await api.aside(api.reading.contact, owner, who))
 
 
-@get("/contacts/{who:str}/timeline", operation_id="getTimeline", responses=_answers(shapes.TimelineBody, "A page.", 404))
+@get(
+    "/contacts/{who:str}/timeline",
+    operation_id="getTimeline",
+    responses=_answers(shapes.TimelineBody, "A page.", 404) | {304: ResponseSpec(None, description="The page that `If-None-Match` names.")},
+)
 async def timeline(
     request: Asked,
     api: Parts,
@@ -163,6 +173,7 @@ async def timeline(
     order: p.Order = None,
     wait_for: p.WaitFor = None,
     account: p.Account = None,
+    if_none_match: p.IfNoneMatch = None,
 ) -> Response[bytes]:
     """A contact's timeline, a page at a time. Answers 304 to `If-None-Match` if nothing changed."""
     answer = await api.page.answer(who, request.scope)
@@ -171,23 +182,25 @@ async def timeline(
     return Response(answer.body, status_code=answer.status, headers=headers, media_type=media_type)
 
 
-@get("/contacts/{who:str}/changes", operation_id="followContact", responses=_answers(str, "Server-sent events.", 404))
+@get("/contacts/{who:str}/changes", operation_id="followContact", media_type=STREAM, responses=_streams(404))
 async def contact_changes(request: Asked, api: Parts, who: p.Who, last_event_id: p.LastEventId = None, account: p.Account = None) -> Stream:
     """Changes of a contact's timeline as they happen (`entry`, `removed`)."""
     owner = await api.door.account(request.scope, "timeline:read")
     found = await api.aside(api.reading.find, owner, who)
-    return _stream(request, api, owner, found.row.contact)
+    return await _stream(request, api, owner, found.row.contact)
 
 
-@get("/timeline-changes", operation_id="followTimelines", responses=_answers(str, "Server-sent events."))
+@get("/timeline-changes", operation_id="followTimelines", media_type=STREAM, responses=_streams())
 async def timeline_changes(request: Asked, api: Parts, last_event_id: p.LastEventId = None, account: p.Account = None) -> Stream:
     """Changes of all timelines of the account as they happen (`entry`, `removed`)."""
-    return _stream(request, api, await api.door.account(request.scope, "timeline:read"), None)
+    return await _stream(request, api, await api.door.account(request.scope, "timeline:read"), None)
 
 
-def _stream(request: Asked, api: Api, account: str, contact: str | None) -> Stream:
+async def _stream(request: Asked, api: Api, account: str, contact: str | None) -> Stream:
     told = request.headers.get("last-event-id")
     after = number({"Last-Event-ID": told}, "Last-Event-ID", 0) if told else None
+    if after:
+        await api.page.told(account, after)
 
     async def may_go_on() -> bool:
         try:
@@ -197,7 +210,7 @@ def _stream(request: Asked, api: Api, account: str, contact: str | None) -> Stre
 
     content = changes(api.reading, account, contact, after, may_go_on, api.stopping, aside=api.aside)
     # X-Accel-Buffering: nginx would hold the stream back until its buffer is full.
-    return Stream(content, media_type="text/event-stream", headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+    return Stream(content, media_type=STREAM, headers={"cache-control": "no-store", "x-accel-buffering": "no"})
 
 
 @get("/meetings/{meeting:str}", operation_id="getMeeting", responses=_answers(dict[str, Any], "The meeting.", 404))
@@ -232,6 +245,8 @@ async def decisions(
     owner = await api.door.account(request.scope, "history:read", "timeline:read", "ops")
     query = query_of(request.scope)
     named = {name: query[name] for name in ("event", "meeting", "subject") if name in query}
+    if "" in named.values():
+        raise BadInput(next(name for name, value in named.items() if not value), "empty; leave it out, or name one")
     if len(named) > 1:
         raise BadInput(list(named)[1], "ask about an event, a meeting or a subject, one at a time")
     count = number(query, "limit", 50, 1, MOST)
@@ -259,7 +274,12 @@ async def connections(request: Asked, api: Parts, account: p.Account = None) -> 
     return _json(await api.aside(api.reading.connections, owner))
 
 
-@get("/healthz", responses={200: ResponseSpec(shapes.HealthBody, generate_examples=False)})
+@get(
+    "/healthz",
+    operation_id="health",
+    security=OPEN,
+    responses={200: ResponseSpec(shapes.HealthBody, description="It is.", generate_examples=False)},
+)
 async def healthz() -> Response[bytes]:
     """Is the process alive? Looks at nothing else, so that a broken store does not have it restarted."""
     return _json(b'{"status":"ok"}')
@@ -267,7 +287,9 @@ async def healthz() -> Response[bytes]:
 
 @get(
     "/readyz",
-    responses={200: ResponseSpec(shapes.ReadyBody, generate_examples=False), **_errors(503)},
+    operation_id="readiness",
+    security=OPEN,
+    responses={200: ResponseSpec(shapes.ReadyBody, description="They are.", generate_examples=False), **_errors(503)},
 )
 async def readyz(api: Parts) -> Response[bytes]:
     """Are the read models close to what was accepted?"""
@@ -277,7 +299,12 @@ async def readyz(api: Parts) -> Response[bytes]:
     return _json(b'{"status":"ready","lag":%d}' % lag)
 
 
-@get("/metrics", responses={200: ResponseSpec(str, media_type=METRICS_TYPE)} | _errors(401, 403))
+@get(
+    "/metrics",
+    operation_id="metrics",
+    security=[*OPEN, {"token": []}],
+    responses={200: ResponseSpec(str, description="They are these.", media_type=METRICS_TYPE, generate_examples=False)} | _errors(401, 403),
+)
 async def metrics(request: Asked, api: Parts) -> Response[bytes]:
     """Numbers for Prometheus: to this machine, or to a token with the scope `ops`."""
     await api.door.operator(request.scope)

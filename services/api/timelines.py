@@ -12,17 +12,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from threading import Lock
 from typing import Any, NamedTuple
 
-from domain.errors import TryAgain
+from domain.errors import BadInput, TryAgain
 from services.api.aside import AT_ONCE, Aside
 from services.api.door import Door
 from services.api.problems import Answer, answer_to
-from services.api.questions import ask_of, number, query_of
+from services.api.questions import ask_of, number, query_of, understood
 from services.progress import Progress
 from services.reading import Ask, Reading
 
 PREFIX, SUFFIX = "/v1/contacts/", "/timeline"
 LOOK_AGAIN_SECONDS = 0.02
 """How often a reader who waits for a position looks whether it is there."""
+
+BEHIND_SECONDS = 2.0
+"""How far one copy of the read models is behind another at most, as long as nothing is wrong."""
 
 LOOK_SECONDS = 0.25
 """How long the one reader who has it looked when the calendars were read last waits for that at most."""
@@ -32,7 +35,7 @@ KEPT_BYTES = 32 * 1024 * 1024
 
 
 def named(path: str) -> str | None:
-    """Whose timeline this path is, None if it is something else.
+    """Whose timeline this path is, None if it is something else. See `paths` for the form of both.
 
     >>> named("/v1/contacts/bo@client.example/timeline"), named("/v1/contacts/151")
     ('bo@client.example', None)
@@ -104,19 +107,21 @@ class KeptOfStores:
 
 
 class TimelinePage:
-    """Answers for one page. `wait_seconds` is how long a reader may wait for a position; `pause` is how to wait."""
+    """Answers for one page. `known` are the query's parameters; `wait_seconds` is how long a reader may wait for a position, and `pause`
+    how to wait."""
 
     def __init__(
         self,
         reading: Reading,
         door: Door,
         progress: Progress,
+        known: frozenset[str],
         wait_seconds: float,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         aside: Aside = AT_ONCE,
     ) -> None:
         self._reading, self._door, self._progress = reading, door, progress
-        self._wait_seconds, self._pause, self._aside = wait_seconds, pause, aside
+        self._known, self._wait_seconds, self._pause, self._aside = known, wait_seconds, pause, aside
         self._kept = KeptOfStores(reading.store)
 
     async def answer(self, who: str, scope: Mapping[str, Any]) -> Answer:
@@ -129,6 +134,8 @@ class TimelinePage:
     async def _page(self, who: str, scope: Mapping[str, Any]) -> Answer:
         account = await self._door.account(scope, "timeline:read")
         query = query_of(scope)
+        if query:
+            understood(query, self._known)
         ask = ask_of(query)
         if "wait_for" in query:
             await self.reached(account, number(query, "wait_for", 0))
@@ -154,6 +161,17 @@ class TimelinePage:
             pages.put(now, asked, Whole(tag, headers, body, freshness))
         return Answer(200, headers, body)
 
+    async def told(self, account: str, change: int) -> None:
+        """Wait until this change, after which a reader of live changes would go on, is in the read models: another server, which he
+        was at before, may be ahead of this one. Raises `BadInput` if that takes too long: what he heard of is no more, and he would
+        take silence for peace."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + (BEHIND_SECONDS if self._aside.is_far else 0.0)
+        while not await self._aside(self._reading.changes, account, None, change - 1, 1):
+            if loop.time() >= until:
+                raise BadInput("Last-Event-ID", f"{change} is ahead of the log; read the timelines anew and begin again without it")
+            await self._pause(LOOK_AGAIN_SECONDS)
+
     async def reached(self, account: str, position: int) -> None:
         """Wait until the read models hold what was accepted up to this position. Raises `TryAgain` if that takes too long."""
         there = await self._aside(self._progress.reached, account, position)
@@ -178,7 +196,8 @@ def _headers(tag: bytes, position: int) -> list[tuple[bytes, bytes]]:
 def _known(scope: Mapping[str, Any], tag: bytes) -> bool:
     """Does the reader have this version? Weak comparison (RFC 9110 13.1.2)."""
     for name, value in scope["headers"]:
-        if name == b"if-none-match":
+        if name == b"if-none-match":  # of which there may be several, which are one list
             tags = [one.strip() for one in value.split(b",")]
-            return b"*" in tags or tag in tags or tag[2:] in tags
+            if b"*" in tags or tag in tags or tag[2:] in tags:
+                return True
     return False

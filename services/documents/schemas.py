@@ -6,7 +6,7 @@ exists, a recurrence rule parses) is examined by `read` alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -128,6 +128,21 @@ def _any_of(noun: str, verb: str) -> Json:
 
 def envelope_schema() -> Json:
     """A whole source event in structured mode: CloudEvents attributes, and data by type."""
+    return {"$schema": DIALECT, "$id": schema_id("envelope"), **_envelope(lambda noun, verb: {"$ref": f"{schema_id(noun)}#/$defs/{verb}"})}
+
+
+def embedded(prefix: str, template: str) -> dict[str, Json]:
+    """The same for a document of another kind, whole, for who follows no reference out of it: schemas by name, the envelope's being
+    `prefix`. `template` is a reference to one of them by its `{name}`."""
+
+    def data_of(noun: str, verb: str) -> Json:
+        return of_kind(f"{noun}.{verb}", template.format(name=f"{prefix}.{TYPES[by_noun()[noun][verb]].__name__}"))
+
+    shapes = public_shapes(list(dict.fromkeys(TYPES.values())), template.format(name=f"{prefix}.{{name}}"))
+    return {prefix: _envelope(data_of)} | {f"{prefix}.{name}": shape for name, shape in shapes.items()}
+
+
+def _envelope(data_of: Callable[[str, str], Json]) -> Json:
     fields = [(f.name, f.type, f.default) for f in msgspec.structs.fields(Envelope) if not f.required and f.name not in NOT_PUBLISHED]
     required = [(f.name, f.type) for f in msgspec.structs.fields(Envelope) if f.required]
     twin = msgspec.defstruct("Envelope", [*required, *fields], namespace={"__doc__": Envelope.__doc__})
@@ -135,12 +150,12 @@ def envelope_schema() -> Json:
     told = overlaid(
         plain, {"properties": {"type": {"enum": list(TYPES)}, "data": {"type": "object"}}, "required": [*plain["required"], "data"]}
     )
-    cases = [_case(noun, verb, name) for noun, verbs in by_noun().items() for verb, name in verbs.items()]
-    return {"$schema": DIALECT, "$id": schema_id("envelope"), **told, "allOf": cases}
+    cases = [_case(name, data_of(noun, verb)) for noun, verbs in by_noun().items() for verb, name in verbs.items()]
+    return {**told, "allOf": cases}
 
 
-def _case(noun: str, verb: str, name: str) -> Json:
-    then: Json = {"properties": {"data": {"$ref": f"{schema_id(noun)}#/$defs/{verb}"}}}
+def _case(name: str, data: Json) -> Json:
+    then: Json = {"properties": {"data": data}}
     if name in source_events.SUBJECT_REQUIRED:
         then |= {"required": ["subject"]}
     return {"if": {"properties": {"type": {"const": name}}}, "then": then}

@@ -105,7 +105,6 @@ def test_a_timeline_is_paged_by_cursor(client: Client, engine: Asking) -> None:
         pytest.param("status=cancelled,confirmed&order=soonest", ["Kick-off", "Follow-up"], id="of two, soonest first"),
         pytest.param("as_of=2020-01-01T00:00:00Z", [], id="before anything was recorded"),
         pytest.param("limit=1", ["Follow-up"], id="one"),
-        pytest.param("unheard=of", ["Follow-up", "Kick-off"], id="a parameter nobody knows"),
     ],
 )
 def test_a_timeline_is_filtered(client: Client, engine: Asking, query: str, found: list[str]) -> None:
@@ -147,6 +146,14 @@ def test_another_version_or_another_question_is_answered_in_full(client: Client,
     assert client.get(f"{path}?limit=1", headers=known).status_code == 200
     engine.tell(meeting(revision=1, title="Renamed"))
     assert client.get(path, headers=known).status_code == 200
+
+
+def test_if_none_match_may_be_said_in_several_lines(client: Client, engine: Asking) -> None:
+    headers, path = engine.header("timeline:read"), "/v1/contacts/151/timeline"
+    tag = client.get(path, headers=headers).headers["etag"]
+    lines = [*headers.items(), ("If-None-Match", '"other"'), ("If-None-Match", tag)]
+    assert client.get(path, headers=lines).status_code == 304
+    assert client.get(path, headers=lines[:-1]).status_code == 200
 
 
 def test_not_modified_is_no_way_past_the_door(client: Client, engine: Asking) -> None:
@@ -325,8 +332,9 @@ def test_a_token_for_one_account_may_name_its_own(client: Client, engine: Asking
         pytest.param("cursor=abc", "/cursor", id="no cursor"),
         pytest.param("wait_for=-1", "/wait_for", id="before the beginning"),
         pytest.param("wait_for=99999999999999999999", "/wait_for", id="beyond every number"),
-        pytest.param("limit=%FF", "/query", id="no UTF-8"),
-        pytest.param("&".join(f"a{n}=1" for n in range(51)), "/query", id="too many parameters"),
+        pytest.param("limit=%FF", "", id="no UTF-8"),
+        pytest.param("&".join(f"a{n}=1" for n in range(51)), "", id="too many parameters"),
+        pytest.param("account=", "/account", id="an account without a name"),
     ],
 )
 def test_a_question_that_cannot_be_understood_is_refused_with_its_place(client: Client, engine: Asking, query: str, pointer: str) -> None:
@@ -342,6 +350,9 @@ def test_a_question_that_cannot_be_understood_is_refused_with_its_place(client: 
         pytest.param("/v1/decisions?event=a&meeting=b", "/meeting", id="two questions"),
         pytest.param("/v1/decisions?cursor=abc", "/cursor", id="no cursor"),
         pytest.param("/v1/decisions?limit=0", "/limit", id="no decisions"),
+        pytest.param("/v1/decisions?event=", "/event", id="an event without a name"),
+        pytest.param("/v1/decisions?meeting=", "/meeting", id="a meeting without a name"),
+        pytest.param("/v1/connections?account=", "/account", id="an account without a name"),
     ],
 )
 def test_so_is_any_other_question(client: Client, engine: Asking, path: str, pointer: str) -> None:
@@ -371,6 +382,88 @@ def test_what_is_not_there_is_a_problem_like_any_other(client: Client, engine: A
     answer = client.request(method, path, headers=engine.header("timeline:read"))
     assert answer.status_code == status
     assert problem(answer)["instance"].startswith("/")
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_parameter_that_a_path_does_not_know_is_refused_and_the_known_are_named(client: Client, engine: Asking, path: str) -> None:
+    if path == "/metrics":  # what watches a process may say what it likes
+        assert client.get("/metrics?foo=1", headers=engine.header("ops")).status_code == 200
+        return
+    asked = f"{path.format(meeting=engine.meeting_id())}{'&' if '?' in path else '?'}foo=1"
+    answer = client.get(asked, headers=engine.header("timeline:read", "history:read", "ops"))
+    assert (answer.status_code, pointers(answer)) == (400, ["/foo"])
+    assert "account" in problem(answer)["detail"]
+    assert client.get(asked).status_code == 401
+
+
+def test_the_parameters_that_are_known_are_those_that_are_described(client: Client, engine: Asking) -> None:
+    answer = client.get("/v1/contacts/151/timeline?until=2026-01-01", headers=engine.header("timeline:read"))
+    known = "account, as_of, cursor, from, limit, order, status, to, wait_for"
+    assert problem(answer)["errors"] == [{"pointer": "/until", "reason": f"no parameter of this path, which knows {known}"}]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        pytest.param("DELETE", "/v1/contacts/151", "GET, HEAD, OPTIONS", id="a contact"),
+        pytest.param("POST", "/v1/contacts/151/timeline", "GET, HEAD, OPTIONS", id="a timeline"),
+        pytest.param("HEAD", "/v1/timeline-changes", "GET, OPTIONS", id="a stream, which has no end to be told"),
+        pytest.param("HEAD", "/v1/contacts/151/changes", "GET, OPTIONS", id="a contact's stream"),
+        pytest.param("GET", "/v1/source-events", "OPTIONS, POST", id="what is written only"),
+        pytest.param("HEAD", "/v1/connect/google/callback", "GET, OPTIONS", id="a consent, which a look would use up"),
+    ],
+)
+def test_a_method_that_a_path_does_not_take_is_refused_with_those_that_it_takes(
+    client: Client, method: str, path: str, allowed: str
+) -> None:
+    answer = client.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert client.options(path).headers["allow"] == allowed
+    if method != "HEAD":
+        assert problem(answer)["detail"] == f"this path takes {allowed}"
+
+
+@pytest.mark.parametrize("path", [*ROUTES, "/healthz", "/readyz", "/v1/openapi.json", "/v1/contacts/999", "/nowhere"])
+def test_head_answers_as_get_does_without_the_body(client: Client, engine: Asking, path: str) -> None:
+    if path.endswith("changes"):
+        return
+    asked, headers = path.format(meeting=engine.meeting_id()), engine.header("timeline:read", "history:read", "ops")
+    told, head = client.get(asked, headers=headers), client.head(asked, headers=headers)
+    assert (head.status_code, head.content) == (told.status_code, b"")
+    assert len(told.content) > 0
+    ours = {name: value for name, value in told.headers.items() if path != "/metrics" or name != "content-length"}
+    assert ours.items() <= dict(head.headers).items()
+
+
+def test_head_is_counted_as_what_it_is(client: Client, engine: Asking) -> None:
+    client.head("/healthz")
+    client.head("/v1/contacts/151/timeline", headers=engine.header("timeline:read"))
+    text = client.get("/metrics", headers=engine.header("ops")).text
+    assert 'rendezvous_http_requests_total{method="HEAD",route="/healthz",status="200"} 1.0' in text
+    assert 'rendezvous_http_requests_total{method="HEAD",route="/v1/contacts/{who}/timeline",status="200"} 1.0' in text
+
+
+def test_a_stroke_in_a_contacts_id_is_part_of_it(client: Client, engine: Asking) -> None:
+    engine.tell(contact_said("a/b c", "contact.created", 6, {"email": "x/y@client.example", "name": "Odd"}))
+    engine.tell(meeting("g9", guests=("x/y@client.example",), title="With Odd"))
+    headers = engine.header("timeline:read")
+    for who in ("a%2Fb%20c", "a%2fb%20c", "x%2Fy%40client.example"):
+        assert client.get(f"/v1/contacts/{who}", headers=headers).json()["id"] == "a/b c"
+        for path in (f"/v1/contacts/{who}/timeline", f"/v1/contacts/{who}/timeline/"):  # in front of the framework, and behind it
+            assert [entry["title"] for entry in client.get(path, headers=headers).json()["entries"]] == ["With Odd"]
+        stream = client.get(f"/v1/contacts/{who}/changes", headers={**headers, "Last-Event-ID": "0"})
+        assert (stream.status_code, "With Odd" in stream.text) == (200, True)
+    gone = client.get("/v1/contacts/a%2Fc", headers=headers)
+    assert (gone.status_code, problem(gone)["instance"]) == (404, "/v1/contacts/a/c")
+    assert client.get("/v1/contacts/a/b%20c", headers=headers).status_code == 404
+    assert problem(client.get("/v1/no%2Fwhere"))["instance"] == "/v1/no/where"
+
+
+@pytest.mark.parametrize("path", ["/v1/contacts/{}", "/v1/contacts/{}/timeline", "/v1/{}"])
+def test_a_problem_repeats_little_of_what_was_sent(client: Client, engine: Asking, path: str) -> None:
+    answer = client.get(path.format("x" * 6000), headers=engine.header("timeline:read"))
+    assert (answer.status_code, len(answer.content) < 2000) == (404, True)
+    assert problem(answer)["instance"].startswith("/v1/")
 
 
 @pytest.mark.parametrize("path", ["/v1/contacts/151", "/v1/contacts/151/timeline", "/v1/explain?what=151", "/readyz"])
@@ -408,7 +501,7 @@ def test_the_api_describes_itself(client: Client) -> None:
     assert described["openapi"].startswith("3.1")
     assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     names = {p["name"] for p in described["paths"]["/v1/contacts/{who}/timeline"]["get"]["parameters"]}
-    assert names == {"who", "from", "to", "status", "as_of", "cursor", "limit", "order", "wait_for", "account"}
+    assert names == {"who", "from", "to", "status", "as_of", "cursor", "limit", "order", "wait_for", "account", "If-None-Match"}
     publishing = described["paths"]["/v1/source-events"]["post"]["responses"]
     assert {"200", "202", "400", "401", "403", "413", "415", "422"} <= set(publishing)
     assert "application/problem+json" in publishing["422"]["content"]

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from services.api.aside import Aside
+from services.api.door import Door
 from services.api.live import HEARTBEAT_SECONDS, LOOK_AGAIN_SECONDS, changes
+from services.api.timelines import TimelinePage
 from tests.examples import ACCOUNT, CY, meeting, row, row_deleted
 from tests.services.asking import OTHER, Asking, asking
 
@@ -62,6 +65,29 @@ def test_another_account_hears_nothing_of_it() -> None:
 def test_a_place_that_is_none_is_refused(last: str) -> None:
     answer = follow(asking(), "/v1/timeline-changes", last)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/Last-Event-ID")
+
+
+def test_a_place_ahead_of_the_log_is_refused_and_not_waited_at_for_ever() -> None:
+    engine = asking(meeting("g1"))
+    last = int(told(follow(engine, "/v1/timeline-changes").content)[-1]["id"])
+    for path in ("/v1/timeline-changes", "/v1/contacts/151/changes", "/v1/contacts/152/changes"):
+        assert follow(engine, path, str(last)).status_code == 200
+        answer = follow(engine, path, str(last + 1))
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/Last-Event-ID")
+        assert "begin again without it" in answer.json()["detail"]
+
+
+def test_a_place_that_this_server_comes_to_a_moment_later_is_waited_for() -> None:
+    """Of two servers with a copy of the store each, one may be ahead of the other."""
+    engine = asking(meeting("g1"))
+    last = int(told(follow(engine, "/v1/timeline-changes").content)[-1]["id"])
+
+    async def pause(_: float) -> None:
+        engine.tell(meeting("g2"))
+
+    page = TimelinePage(engine.reading, Door(engine.tokens), engine.progress, frozenset(), 0.0, pause, Aside(1))
+    asyncio.run(page.told(ACCOUNT, last + 1))
+    assert len(engine.timeline()) == 2
 
 
 class Reader:

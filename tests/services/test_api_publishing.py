@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from services.api.routes import BATCH, BODY_BYTES
+from services.api.describing import BATCH
+from services.api.routes import BODY_BYTES
 from tests.examples import ACCOUNT, BO, contact, meeting
 from tests.services.asking import OTHER, Asking
 
@@ -113,6 +114,8 @@ def test_a_dry_run_appends_nothing(client: TestClient[Any], engine: Asking, quer
         pytest.param(b"x" * (BODY_BYTES + 1), ONE, "", 413, id="too large a body"),
         pytest.param(b"{}", ONE, "?dry_run=maybe", 400, id="neither yes nor no"),
         pytest.param(b"{}", ONE, "?account=70000", 403, id="another account"),
+        pytest.param(b"{}", ONE, "?dry-run=true", 400, id="a mistyped parameter"),
+        pytest.param(b"{}", f"{ONE}; charset=iso-8859-1", "", 415, id="other characters"),
     ],
 )
 def test_a_body_that_cannot_be_taken_is_a_problem(
@@ -125,6 +128,28 @@ def test_a_body_that_cannot_be_taken_is_a_problem(
 
 def test_a_body_as_large_as_may_be_is_read(client: TestClient[Any], engine: Asking) -> None:
     assert post(client, engine, b"x" * BODY_BYTES, ONE).status_code == 422
+
+
+def test_a_mistyped_dry_run_publishes_nothing_and_is_told_the_right_word(client: TestClient[Any], engine: Asking) -> None:
+    answer = post(client, engine, meeting(), query="?dryrun=true")
+    assert answer.json()["errors"] == [{"pointer": "/dryrun", "reason": "no parameter of this path, which knows account, dry_run"}]
+    assert engine.source.end("0") == 0
+
+
+@pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("br", 415), ("identity", 202), ("", 202)])
+def test_a_packed_body_is_refused_with_what_is_taken(client: TestClient[Any], engine: Asking, coding: str, status: int) -> None:
+    answer = post(client, engine, meeting(), ONE, **{"Content-Encoding": coding})
+    assert answer.status_code == status
+    if status == 415:
+        assert (answer.headers["accept-encoding"], coding in answer.json()["detail"]) == ("identity", True)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [pytest.param(b"x" * (BODY_BYTES + 1), ONE, id="bytes"), pytest.param(b"[" + b"{}," * BATCH + b"{}]", SEVERAL, id="events")],
+)
+def test_who_sends_too_much_is_told_how_much_may_be(client: TestClient[Any], engine: Asking, body: bytes, kind: str) -> None:
+    assert "at most 5 MiB and 500 events are taken at once; split the batch" in post(client, engine, body, kind).json()["detail"]
 
 
 @pytest.mark.parametrize("scope", ["timeline:read", "history:read", "ops"])

@@ -205,6 +205,35 @@ def test_a_text_cannot_be_sealed_from_outside() -> None:
     assert json.loads(door.kept()[1])["data"]["title"] == title[1:-1]
 
 
+@pytest.mark.parametrize(
+    ("start", "outcome"),
+    [
+        ("0001-12-31T10:00:00", "rejected"),
+        ("0002-01-01T00:00:00", "accepted"),
+        ("9998-12-31T23:30:00", "accepted"),
+        ("9999-01-01T00:00:00", "rejected"),
+    ],
+)
+def test_a_start_on_the_edge_of_all_time_is_refused_at_the_door_but_read_where_it_is_in_the_log(start: str, outcome: str) -> None:
+    event = meeting("g1", start=start)
+    for dry_run in (True, False):
+        (receipt,) = Door().accept(event, dry_run=dry_run)
+        assert receipt.outcome == outcome
+        assert [error.pointer for error in receipt.errors] == (["/data/start"] if outcome == "rejected" else [])
+    raw = json.dumps(event).encode()
+    assert isinstance(read(raw), SourceEvent)
+    assert Door().publisher.accept([raw], ours=True)[0].outcome == "accepted"
+
+
+def test_a_title_and_a_link_from_outside_are_in_the_log_as_readers_are_shown_them() -> None:
+    door = Door()
+    door.accept(meeting("g1", title="Kick\x07-off\u202e", conferenceUrl="javascript:alert(1)"))
+    (body,) = door.kept()
+    event = read(body)
+    assert isinstance(event, SourceEvent)
+    assert (event.data.title, event.data.conference_url, b"javascript" in body) == ("Kick-off", None, False)
+
+
 def test_a_dry_run_says_the_same_and_leaves_no_trace() -> None:
     door = Door()
     receipts = door.accept(meeting("g1"), b"{", meeting("g1"), dry_run=True)
