@@ -1,32 +1,52 @@
 """The command line: one verb a command, for people by default and as JSON with --json.
 
-Exit codes: 0 it ran; 1 it ran, and something was refused or differs; 2 it could not run. Every error is one line that says what
-is wrong and what to do, never a traceback.
+Exit codes: 0 it ran; 1 it ran, and something was refused, differs or is not known; 2 it could not run. Every error is one line that
+says what is wrong and what to do, never a traceback.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import msgspec
 import typer
+from typer.core import TyperGroup
 
 from domain.errors import BadInput, NotFound, RendezvousError
-from services import cli_reading
+from services import cli_listening, cli_operators, cli_reading, cli_upstream
 
 if TYPE_CHECKING:
     from domain.outside import Cursors
+    from services.settings import Settings
     from services.wiring import Installation
     from services.wiring_providers import Outside
 
+
+class _Commands(TyperGroup):
+    """All of them. Whoever reads may stop when he has seen enough (`rendezvous explain ... | head`)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """See click, of which typer has a copy of its own or not, by its version."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # What is left goes nowhere, also when the interpreter empties its buffers at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
+
 app = typer.Typer(
     name="rendezvous",
+    cls=_Commands,
     help="Keeps the meetings of a CRM and its users' calendars in step, and gives every contact a timeline.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -36,18 +56,31 @@ app = typer.Typer(
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. [default: ./data]", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, as the API would answer.")]
-AccountArg = Annotated[str, typer.Argument(help="The account (HubSpot portal id).")]
 UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End when there is nothing left to do.")]
 
 
-def installation(data: Path | None, group: str | None = None) -> Installation:
-    """The installation that the settings and this flag name; of the source log, the share of a consumer group."""
-    from services.settings import Settings
+def installation(data: Path | None, group: str | None = None, begins: bool = False, broken: bool = False) -> Installation:
+    """The installation that the settings and this flag name; of the source log, the share of a consumer group. Raises `AskAPerson` if
+    it is in files and there are none yet, unless this `begins` one; `BadInput` for a setting, and, unless it is to be looked at though
+    `broken`, for a file that is no database."""
+    from services import folder
     from services.wiring import Installation
 
-    settings = Settings() if data is None else Settings(data=data)
+    settings = settings_of(data)
     configure_logging(settings.log_level)
+    folder.must_be_folder(settings)
+    if not begins:
+        folder.must_exist(settings)
+    if not broken:
+        folder.must_be_databases(settings)
     return Installation(settings, group)
+
+
+def settings_of(data: Path | None) -> Settings:
+    """What the settings and this flag say. Raises `BadInput`."""
+    from services.settings import Settings
+
+    return Settings() if data is None else Settings(data=data)
 
 
 def configure_logging(level: str) -> None:
@@ -89,9 +122,9 @@ def put(value: object) -> None:
 
 def console(stderr: bool = False) -> Any:
     """Where people read."""
-    from rich.console import Console
+    from services.printing import Paper
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    return Paper(stderr=stderr, highlight=False, soft_wrap=True)
 
 
 def instant_of(text: str | None, option: str, end_of_day: bool = False) -> int | None:
@@ -111,117 +144,10 @@ def instant_of(text: str | None, option: str, end_of_day: bool = False) -> int |
     return int(at.timestamp() * 1000)
 
 
-# --- upstream ------------------------------------------------------------------------------------------------------------------
+# --- upstream and the engine -------------------------------------------------------------------------------------------------
 
 
-@app.command()
-def publish(
-    file: Annotated[str, typer.Argument(help="A file of source events, one JSON a line; - for standard input.")],
-    data: Data = None,
-    json: Json = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Try the events without effect.")] = False,
-) -> None:
-    """Append source events to the log; one receipt a line.
-
-    Example: rendezvous publish events.ndjson --dry-run
-    """
-    publisher = installation(data).publisher
-    outcomes: dict[str, int] = {}
-    for chunk in _chunks(_lines(file), 500):
-        for receipt in publisher.accept(chunk, dry_run=dry_run):
-            outcomes[receipt.outcome] = outcomes.get(receipt.outcome, 0) + 1
-            if json:
-                put(receipt)
-            elif receipt.errors:
-                reasons = "; ".join(f"{e.pointer or '(whole event)'} {e.reason}" for e in receipt.errors)
-                console().print(f"[red]rejected[/red] {receipt.id or '(no id)'}: ", end="")
-                console().print(reasons, markup=False)
-    if not json:
-        said = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.items()) or "no events"
-        console().print(("dry run: " if dry_run else "") + said)
-    raise typer.Exit(1 if outcomes.get("rejected") else 0)
-
-
-def _lines(file: str) -> Iterator[bytes]:
-    if file == "-":
-        yield from (line for line in sys.stdin.buffer if line.strip())
-        return
-    path = Path(file)
-    if not path.is_file():
-        raise BadInput("FILE", f"no such file: {file}")
-    with path.open("rb") as lines:
-        yield from (line for line in lines if line.strip())
-
-
-def _chunks(lines: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
-    chunk: list[bytes] = []
-    for line in lines:
-        chunk.append(line)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-@app.command()
-def translate(
-    provider: Annotated[str, typer.Argument(help="google, office365 or hubspot.")],
-    files: Annotated[list[Path], typer.Argument(help="Provider bodies: JSON or, for hubspot, CSV.")],
-    account: Annotated[str, typer.Option("--account", help="The account the bodies belong to.")],
-    user: Annotated[str | None, typer.Option("--user", help="CRM user id of the calendar's owner, or of meetings without one.")] = None,
-    calendar: Annotated[str | None, typer.Option("--calendar", help="The calendar's id.")] = None,
-    since: Annotated[str | None, typer.Option("--from", help="Start of the window a Graph round was read with.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help="End of that window.")] = None,
-    owners: Annotated[Path | None, typer.Option("--owners", help="HubSpot owners (JSON or CSV): owner id to user id.")] = None,
-) -> None:
-    """Provider bodies to source events: NDJSON on standard output, what was refused on standard error.
-
-    Example: rendezvous translate google page1.json page2.json --account 62515 --user 501 --calendar ana@acme.example
-    """
-    from services import wiring
-
-    if provider not in ("google", "office365", "hubspot"):
-        raise BadInput("PROVIDER", f"{provider!r} is none of google, office365, hubspot")
-    if provider != "hubspot" and not user:
-        raise BadInput("--user", f"required for {provider}: whose calendar is it?")
-    low, high = instant_of(since, "--from"), instant_of(until, "--to")
-    if (low is None) is not (high is None):
-        raise BadInput("--to" if high is None else "--from", "a window has both ends")
-    window = None if low is None or high is None else (datetime.fromtimestamp(low / 1000, UTC), datetime.fromtimestamp(high / 1000, UTC))
-    bodies = [body for file in files for body in _bodies(file)]
-    owned = wiring.owners_map(_bodies(owners)) if owners else None
-    told = wiring.translate(provider, bodies, account=account, user=user, calendar=calendar, window=window, owners=owned)
-    for event in told.events:
-        put(event)
-    say = console(stderr=True)
-    for refused in told.refused:
-        say.print(f"refused {refused.what}: {refused.reason}", markup=False)
-    for hint in told.hints:
-        say.print(f"must be read first: {hint.kind} {hint.id}", markup=False)
-    say.print(f"{len(told.events):,} events, {len(told.refused):,} refused, {len(told.hints):,} to be read first")
-    raise typer.Exit(1 if told.refused else 0)
-
-
-def _bodies(file: Path) -> list[Any]:
-    from services import wiring
-
-    if not file.is_file():
-        raise BadInput("FILE", f"no such file: {file}")
-    raw = file.read_bytes()
-    if file.suffix.lower() == ".csv":
-        try:
-            return list(wiring.rows_of_csv(raw.decode("utf-8-sig")))
-        except (UnicodeDecodeError, ValueError) as error:
-            raise BadInput(str(file), f"no CSV: {error}") from error
-    try:
-        body = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise BadInput(str(file), f"no JSON: {error}") from error
-    return [body]
-
-
-# --- the engine ------------------------------------------------------------------------------------------------------------------
+cli_upstream.add(app)
 
 
 @app.command("catch-up")
@@ -262,7 +188,7 @@ def sync(data: Data = None, until_idle: UntilIdle = False) -> None:
     """
     from services import roles
 
-    roles.sync(installation(data, group=None if until_idle else "sync"), until_idle)
+    roles.sync(installation(data, group=None if until_idle else "sync", begins=True), until_idle)
 
 
 @app.command()
@@ -273,7 +199,7 @@ def relay(data: Data = None, until_idle: UntilIdle = False) -> None:
     """
     from services import roles
 
-    roles.relay(installation(data), until_idle)
+    roles.relay(installation(data, begins=True), until_idle)
 
 
 @app.command()
@@ -284,36 +210,46 @@ def project(data: Data = None, until_idle: UntilIdle = False) -> None:
     """
     from services import roles
 
-    roles.project(installation(data), until_idle)
+    roles.project(installation(data, begins=True), until_idle)
 
 
 @app.command()
 def serve(
     data: Data = None,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on. [default: 127.0.0.1]", show_default=False)] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Port to listen on. [default: 8321]", show_default=False)] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0: any free one. [default: 8321]", show_default=False)
+    ] = None,
 ) -> None:
     """Answer the HTTP API from the read models, for ever.
 
     Example: rendezvous serve --port 8321
     """
+    from services import folder
     from services.serve import serve as run
 
-    parts = installation(data)
-    run(parts, host or parts.settings.host, parts.settings.port if port is None else port, _outside(parts))
+    at = cli_listening.wanted(settings_of(data), host, port)
+    parts = installation(data, begins=True)
+    try:
+        run(parts, *at, _outside(parts))
+    finally:
+        folder.bring_in(parts.settings)
 
 
 @app.command()
 def up(
     data: Data = None,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on. [default: 127.0.0.1]", show_default=False)] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Port to listen on. [default: 8321]", show_default=False)] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0: any free one. [default: 8321]", show_default=False)
+    ] = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="With made-up providers beside it, to connect and act in.")] = False,
 ) -> None:
     """Everything in one process, embedded: logs, all roles and the API on a loopback port.
 
     Example: rendezvous up --sandbox
     """
+    from services import folder
     from services.up import up as run
 
     if sandbox:
@@ -321,24 +257,32 @@ def up(
 
         up_with_sandbox(data, host, port)
         return
-    parts = installation(data)
+    at = cli_listening.wanted(settings_of(data), host, port)
+    parts = installation(data, begins=True)
     outside = _outside(parts)
-    run(parts, host or parts.settings.host, parts.settings.port if port is None else port, outside if outside.is_set_up else None)
+    try:
+        run(parts, *at, outside if outside.is_set_up else None)
+    finally:
+        folder.bring_in(parts.settings)
 
 
 @app.command()
-def migrate(data: Data = None) -> None:
+def migrate(data: Data = None, json: Json = False) -> None:
     """Make topics, tables and indexes, or bring them up to date. The embedded store migrates itself; safe twice and by two at once.
 
     Example: RENDEZVOUS_LOG=kafka://localhost:9092 RENDEZVOUS_STORE=postgresql://localhost/rendezvous rendezvous migrate
     """
-    parts = installation(data)
+    parts = installation(data, begins=True)
     if (outside := _outside(parts)).is_set_up:
         _ = outside.envelope  # without keys the roles would begin and stop: said here, before anything is made
-    for done in parts.migrate():
-        console().print(done, markup=False)
+    done = parts.migrate()
+    for line in () if json else done:
+        console().print(line, markup=False)
     parts.opened()
-    console().print("everything is up to date")
+    if json:
+        put({"done": done})
+    else:
+        console().print("everything is up to date")
 
 
 # --- readers and analysts ----------------------------------------------------------------------------------------------------
@@ -355,6 +299,7 @@ def _cursors(parts: Installation) -> Cursors | None:
 
 
 cli_reading.add(app, _cursors)
+cli_operators.add(app)
 
 
 # --- operators -----------------------------------------------------------------------------------------------------------------
@@ -380,166 +325,6 @@ def rebuild(
     raise typer.Exit(0 if result.equal else 1)
 
 
-dead_letters = typer.Typer(help="Records that could not be read: list, show, retry, drop.", no_args_is_help=True)
-app.add_typer(dead_letters, name="dead-letters")
-Letter = Annotated[str, typer.Argument(help="A dead letter's id, from `dead-letters list`.")]
-
-
-@dead_letters.command("list")
-def dead_letters_list(
-    data: Data = None,
-    json: Json = False,
-    account: Annotated[str | None, typer.Option("--account", help="Only this account's.")] = None,
-    state: Annotated[str | None, typer.Option("--state", help="waiting, retried or dropped.")] = None,
-) -> None:
-    """List them.
-
-    Example: rendezvous dead-letters list --state waiting
-    """
-    letters = installation(data).dead.list(account, "", 1000, state)
-    for one in letters:
-        if json:
-            put({"letter": one.letter, "account": one.account, "state": one.state, "recordedAt": one.recorded_at, "errors": one.errors})
-        else:
-            reasons = "; ".join(f"{e['pointer'] or '(whole)'} {e['reason']}" for e in one.errors[:3])
-            console().print(f"{one.letter}  {one.state}  account {one.account}  {reasons}", markup=False)
-    if not json:
-        console().print(f"{len(letters):,} dead letters")
-
-
-@dead_letters.command("show")
-def dead_letters_show(letter: Letter, data: Data = None) -> None:
-    """Print the original bytes of one, and why it was refused (on standard error).
-
-    Example: rendezvous dead-letters show 0-1843
-    """
-    one = _letter(installation(data), letter)
-    for error in one.errors:
-        console(stderr=True).print(f"{error['pointer'] or '(whole)'}: {error['reason']}", markup=False)
-    sys.stdout.buffer.write(one.body + b"\n")
-
-
-@dead_letters.command("retry")
-def dead_letters_retry(letter: Letter, data: Data = None) -> None:
-    """Publish one again, after what refused it was mended.
-
-    Example: rendezvous dead-letters retry 0-1843
-    """
-    parts = installation(data)
-    one = _letter(parts, letter)
-    (receipt,) = parts.publisher.accept([one.body], ours=True)
-    if receipt.outcome == "rejected":
-        reasons = "; ".join(f"{e.pointer or '(whole)'} {e.reason}" for e in receipt.errors)
-        raise BadInput(letter, f"still refused: {reasons}")
-    parts.dead.mark(letter, "retried")
-    console().print(f"{letter} is in the log again, at position {receipt.position}")
-
-
-@dead_letters.command("drop")
-def dead_letters_drop(letter: Letter, data: Data = None) -> None:
-    """Mark one as not wanted.
-
-    Example: rendezvous dead-letters drop 0-1843
-    """
-    parts = installation(data)
-    _letter(parts, letter)
-    parts.dead.mark(letter, "dropped")
-    console().print(f"{letter} is dropped")
-
-
-def _letter(parts: Installation, letter: str) -> Any:
-    one = parts.dead.get(letter)
-    if one is None:
-        raise NotFound(f"no dead letter is called {letter}; see `rendezvous dead-letters list`")
-    return one
-
-
-held = typer.Typer(help="Deletions held for a person: list, release, discard.", no_args_is_help=True)
-app.add_typer(held, name="held")
-Hold = Annotated[str, typer.Argument(help="A hold's id, from `held list`.")]
-
-
-@held.command("list")
-def held_list(account: AccountArg, data: Data = None, json: Json = False) -> None:
-    """List them.
-
-    Example: rendezvous held list 62515
-    """
-    from services.held import holds
-
-    found = holds(installation(data), account)
-    for one in found:
-        if json:
-            put(one)
-        else:
-            console().print(f"{one.hold}  user {one.user}  {one.provider}  {one.deletions} of {one.known} meetings  since {one.since}")
-    if not json:
-        console().print("nothing is held" if not found else "1 hold" if len(found) == 1 else f"{len(found)} holds")
-
-
-@held.command("release")
-def held_release(account: AccountArg, hold: Hold, data: Data = None) -> None:
-    """Let the deletions happen.
-
-    Example: rendezvous held release 62515 62515-1f3a
-    """
-    from services.held import release
-
-    console().print(f"{release(installation(data), account, hold):,} meetings are shown as cancelled now")
-
-
-@held.command("discard")
-def held_discard(account: AccountArg, hold: Hold, data: Data = None) -> None:
-    """Drop the deletions: nothing was deleted.
-
-    Example: rendezvous held discard 62515 62515-1f3a
-    """
-    from services.held import discard
-
-    discard(installation(data), account, hold)
-    console().print(f"{hold} is discarded: nothing was deleted")
-
-
-tokens = typer.Typer(help="Bearer tokens of the API: create, list, revoke.", no_args_is_help=True)
-app.add_typer(tokens, name="tokens")
-
-
-@tokens.command("create")
-def tokens_create(
-    account: AccountArg,
-    scope: Annotated[list[str], typer.Option("--scope", help="timeline:read, events:publish, history:read, ops; repeat for several.")],
-    data: Data = None,
-    label: Annotated[str, typer.Option("--label", help="What it is for.")] = "",
-) -> None:
-    """Make a token. It is shown once and stored hashed.
-
-    Example: rendezvous tokens create 62515 --scope timeline:read --label 'sales dashboard'
-    """
-    print(installation(data).tokens.create(account, scope, label))  # standard output, for scripts
-
-
-@tokens.command("list")
-def tokens_list(data: Data = None, account: Annotated[str | None, typer.Option("--account")] = None) -> None:
-    """List tokens, without what they are.
-
-    Example: rendezvous tokens list
-    """
-    for one in installation(data).tokens.list(account):
-        state = "revoked" if one.revoked else "live"
-        console().print(f"{one.id}  account {one.account}  {' '.join(one.scopes)}  {state}  {one.label}", markup=False)
-
-
-@tokens.command("revoke")
-def tokens_revoke(token: Annotated[str, typer.Argument(help="A token's id, from `tokens list`.")], data: Data = None) -> None:
-    """End a token.
-
-    Example: rendezvous tokens revoke 1f3a
-    """
-    if not installation(data).tokens.revoke(token):
-        raise NotFound(f"no token is called {token}; see `rendezvous tokens list`")
-    console().print(f"{token} is revoked")
-
-
 @app.command()
 def doctor(data: Data = None, json: Json = False) -> None:
     """Look the installation over: files, positions, lag, dead letters, permissions, feeds, channels, deliveries.
@@ -548,7 +333,7 @@ def doctor(data: Data = None, json: Json = False) -> None:
     """
     from services.doctor import examine
 
-    report = examine(parts := installation(data), _outside(parts))
+    report = examine(parts := installation(data, broken=True), _outside(parts))
     if json:
         put(report)
     else:
@@ -576,7 +361,7 @@ def demo(
         Path | None, typer.Option("--data", help="Folder for the demo's data. [default: ./demo-data]", show_default=False)
     ] = None,
     serve_after: Annotated[bool, typer.Option("--serve/--no-serve", help="Leave the API running at the end.")] = True,
-    port: Annotated[int, typer.Option("--port", help="Port of the API; 0: any free one.")] = 8321,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the API; 0: any free one.")] = 8321,
     live: Annotated[bool, typer.Option("--live/--no-live", help="Begin with a story told against made-up providers.")] = True,
 ) -> None:
     """A day in the life of an account: play it, print what happened by rule, a timeline, and why a meeting is missing.
@@ -619,6 +404,9 @@ _add_providers()
 
 def main() -> None:
     """The entry point: errors become one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name that the terminal has no letters for is no reason to stop
     with _one_line_errors():
         app()
 
@@ -627,14 +415,26 @@ def main() -> None:
 def _one_line_errors() -> Iterator[None]:
     try:
         yield
+    except NotFound as error:
+        _refuse(str(error), 1)
     except RendezvousError as error:
-        print(f"rendezvous: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except BrokenPipeError:
-        raise SystemExit(1) from None
+        _refuse(str(error))
     except OSError as error:
-        print(f"rendezvous: {error.strerror or error}: {error.filename or ''}".rstrip(": "), file=sys.stderr)
-        raise SystemExit(2) from None
+        _refuse(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+    except UnicodeEncodeError as error:
+        if error.reason != "surrogates not allowed":
+            raise
+        _refuse("an argument is not in this terminal's encoding; say which that is, as in LC_ALL=C.UTF-8")
+    except Exception as error:
+        # The library of the event store wraps what SQLite says in errors of its own.
+        if not any(isinstance(one, sqlite3.Error) for one in (error, error.__cause__)):
+            raise
+        _refuse(f"sqlite: {error}; see `rendezvous doctor`")
+
+
+def _refuse(why: str, code: int = 2) -> NoReturn:
+    print(f"rendezvous: {why}", file=sys.stderr)
+    raise SystemExit(code) from None
 
 
 if __name__ == "__main__":

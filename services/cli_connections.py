@@ -76,6 +76,8 @@ def _add_looking(group: typer.Typer, wired: Wired, fresh: Fresh) -> None:
             why = f" ({one['reason']})" if one.get("reason") else ""
             _say(f"user {one['user']}  {one.get('provider')}  {one['state']}{why}  since {one.get('since')}")
             _say_unread(unread.get(Link(account, one.get("provider") or "", one["user"])))
+            for held in one.get("held") or ():
+                _say(f"  deletions held for a person as {held['hold']}: see `rendezvous held list {account}`")
         for line in _portal(connecting, account):
             _say(line)
             _say_unread(unread.get(Link(account, CRM)))
@@ -103,7 +105,7 @@ def _add_acting(group: typer.Typer, wired: Wired) -> None:
 
         Example: rendezvous connections connect 62515 google --user 501
         """
-        connecting = wired(_installation(data))
+        connecting = wired(_installation(data, begins=True))
         ticket = connecting.hand_over(connecting.link(account, provider, user))
         if json:
             _put({"url": ticket.url, "until": _time(ticket.until)})
@@ -126,14 +128,18 @@ def _add_acting(group: typer.Typer, wired: Wired) -> None:
 
 def _add_keys(group: typer.Typer, kept: Kept) -> None:
     @group.command("new-key")
-    def new_key() -> None:
+    def new_key(json: Json = False) -> None:
         """Print a new key for RENDEZVOUS_KEYS, as ID:BASE64. It is kept nowhere: whoever has it opens what is sealed under it.
 
         Example: rendezvous connections new-key >> keys
         """
         from services import rotating
 
-        print(rotating.new_key())  # standard output, for scripts
+        key = rotating.new_key()
+        if json:
+            _put({"id": key.partition(":")[0], "key": key})
+        else:
+            print(key)  # standard output, for scripts
 
     @group.command("rotate-keys")
     def rotate_keys(
@@ -162,10 +168,10 @@ def _time(ms: int) -> str:
     return moment(ms).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _installation(data: Path | None) -> Installation:
+def _installation(data: Path | None, begins: bool = False) -> Installation:
     from services.cli import installation
 
-    return installation(data)
+    return installation(data, begins=begins)
 
 
 def _put(value: Any) -> None:

@@ -7,6 +7,7 @@ who is in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ import typer
 from domain.errors import NotFound
 from domain.outside import Deliveries, Delivery
 from domain.recurrence import moment
+from services.sentences import counted
 
 if TYPE_CHECKING:
     # Loaded where they are used: `rendezvous --help` need not wait for them.
@@ -30,7 +32,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a lin
 UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End when nothing is due any more.")]
 Id = Annotated[str, typer.Argument(help="A delivery's id, from `deliveries list`.")]
 Account = Annotated[str | None, typer.Option("--account", help="Only this account's.")]
-State = Annotated[str | None, typer.Option("--state", help="waiting, done, failed or superseded.")]
+
+
+class Known(StrEnum):
+    """What became of a delivery."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+
+State = Annotated[Known | None, typer.Option("--state", help="Only those of this state.")]
 
 Opened = Callable[["Installation"], Deliveries]
 Wired = Callable[["Installation", "Numbers"], "Work"]
@@ -49,7 +62,7 @@ def add(app: typer.Typer, wired: Wired, opened: Opened) -> None:
         from services import roles
         from services.cli import installation
 
-        parts = installation(data)
+        parts = installation(data, begins=True)
         roles.run("deliver", parts, lambda numbers: wired(parts, numbers), until_idle)
 
     app.add_typer(_deliveries(opened), name="deliveries")
@@ -69,7 +82,7 @@ def _deliveries(opened: Opened) -> typer.Typer:
             _say(one, json)
             found += 1
         if not json:
-            _print(f"{found:,} deliveries")
+            _print(counted(found, "delivery"))
 
     @group.command()
     def show(id: Id, data: Data = None, json: Json = False) -> None:
@@ -85,7 +98,7 @@ def _deliveries(opened: Opened) -> typer.Typer:
             _print(f"{name:9} {', '.join(value) if isinstance(value, list) else value}")
 
     @group.command()
-    def retry(id: Id, data: Data = None) -> None:
+    def retry(id: Id, data: Data = None, json: Json = False) -> None:
         """Have one that failed tried again, after what it failed at was mended.
 
         Example: rendezvous deliveries retry 0123456789abcdef0123456789abcdef
@@ -95,10 +108,10 @@ def _deliveries(opened: Opened) -> typer.Typer:
         deliveries = _opened(opened, data)
         if not deliveries.retry(id, now()):
             raise NotFound(f"{id} is {_one(deliveries, id).state}, and only what failed can be tried again")
-        _print(f"{id} waits again")
+        _settled(deliveries, id, "waits again", json)
 
     @group.command()
-    def drop(id: Id, data: Data = None) -> None:
+    def drop(id: Id, data: Data = None, json: Json = False) -> None:
         """Give up one that failed; what it said is forgotten.
 
         Example: rendezvous deliveries drop 0123456789abcdef0123456789abcdef
@@ -106,7 +119,7 @@ def _deliveries(opened: Opened) -> typer.Typer:
         deliveries = _opened(opened, data)
         if not deliveries.drop(id):
             raise NotFound(f"{id} is {_one(deliveries, id).state}, and only what failed can be dropped")
-        _print(f"{id} is dropped")
+        _settled(deliveries, id, "is dropped", json)
 
     return group
 
@@ -115,6 +128,13 @@ def _opened(opened: Opened, data: Path | None) -> Deliveries:
     from services.cli import installation
 
     return opened(installation(data))
+
+
+def _settled(deliveries: Deliveries, id: str, says: str, json: bool) -> None:
+    if json:
+        _say(_one(deliveries, id), json)
+    else:
+        _print(f"{id} {says}")
 
 
 def _all(deliveries: Deliveries, account: str | None, state: str | None) -> Iterator[Delivery]:

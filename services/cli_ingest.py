@@ -32,5 +32,5 @@ def add(app: typer.Typer, wired: Wired) -> None:
         from services import roles
         from services.cli import installation
 
-        parts = installation(data)
+        parts = installation(data, begins=True)
         roles.run("ingest", parts, lambda numbers: wired(parts, numbers), until_idle)

@@ -6,24 +6,29 @@ new; and a log that is away keeps nobody from an answer, which then says only wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
-from domain.errors import NotFound, RendezvousError
+from domain.errors import NotFound, RendezvousError, TryAgain
 
 if TYPE_CHECKING:
     # Loaded where they are used: `rendezvous --help` need not wait for them.
     from domain.outside import Cursors
+    from services.explain import Explained
     from services.reading import Reading
     from services.wiring import Installation
 
 Account = Annotated[str, typer.Argument(help="The account (HubSpot portal id).")]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. [default: ./data]", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, as the API would answer.")]
+
+LETTERS = 1000
+"""Dead letters of an account that are looked through for an event's id."""
 
 Opened = Callable[["Installation"], "Cursors | None"]
 
@@ -81,6 +86,36 @@ def _add_timeline(app: typer.Typer, opened: Opened) -> None:
             print_timeline(console(), msgspec.json.decode(body))
 
 
+def explain_or_its_letter(parts: Installation, account: str, what: str) -> Explained:
+    """The explanation; of an event whose record nobody could read, that of its dead letter, which has the event's id in it."""
+    explained = parts.explainer.explain(account, what)
+    if explained.found:
+        return explained
+    try:
+        letters = parts.dead.list(account, "", LETTERS, None)
+    except TryAgain:  # the log that they stand in is away; the read models are not
+        return explained
+    letter = next((one.letter for one in letters if _id_in(one.body) == what), None)
+    return explained if letter is None else parts.explainer.explain(account, letter)
+
+
+def _id_in(body: bytes) -> object:
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return told.get("id") if isinstance(told, dict) else None
+
+
+def _shown(reading: Reading, account: str, meetings: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Of these meetings those that stand in a timeline, as readers see them."""
+    found = {}
+    for meeting in meetings:
+        with suppress(NotFound):
+            found[meeting] = msgspec.json.decode(reading.meeting(account, meeting))
+    return found
+
+
 def _add_why(app: typer.Typer) -> None:
     @app.command()
     def explain(
@@ -88,19 +123,23 @@ def _add_why(app: typer.Typer) -> None:
         what: Annotated[str, typer.Argument(help="A source event's id, a meeting, a side's id, a contact, or an address.")],
         data: Data = None,
         json: Json = False,
+        limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="Of several meetings, print at most this many.")] = 10,
     ) -> None:
         """Why something is, or is not, in a timeline: a sentence, then every decision with its rule.
 
         Example: rendezvous explain 62515 bo@client.example
         """
         from services.cli import console, installation, put
-        from services.printing import print_explained
+        from services.printing import decided_by_meeting, print_explained
 
-        explained = installation(data).explainer.explain(account, what)
+        parts = installation(data)
+        explained = explain_or_its_letter(parts, account, what)
         if json:
             put(explained)
         else:
-            print_explained(console(), msgspec.to_builtins(explained))
+            told = msgspec.to_builtins(explained)
+            shown = _shown(parts.reading, account, list(decided_by_meeting(told))[:limit])
+            print_explained(console(), told, shown, limit)
         raise typer.Exit(0 if explained.found else 1)
 
     @app.command()

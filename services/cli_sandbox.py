@@ -22,8 +22,10 @@ USER = "501"
 """Ana's CRM user id: the first in a portal."""
 HTTP, HTTPS, LOOPBACK = 8400, 8443, "127.0.0.1"
 
-Port = Annotated[int, typer.Option("--port", help="Port of the simulators; 0: any free one.")]
-SecurePort = Annotated[int, typer.Option("--https-port", help="The same with TLS, which some clients insist on; 0: any free one.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the simulators; 0: any free one.")]
+SecurePort = Annotated[
+    int, typer.Option("--https-port", min=0, max=65535, help="The same with TLS, which some clients insist on; 0: any free one.")
+]
 Seed = Annotated[int, typer.Option("--seed", help="What chance begins with: the same gives the same ids.")]
 Host = Annotated[str, typer.Option("--host", help="Address to listen on. Beyond loopback, whoever reaches it may act in it.")]
 Hooks = Annotated[str | None, typer.Option("--hooks", help="Where the CRM's webhooks go: an installation's address on this machine.")]
@@ -48,9 +50,12 @@ def add(app: typer.Typer) -> None:
 
         Example: rendezvous sandbox --port 8400
         """
+        from services.cli_listening import must_be_free
         from services.live import Town
         from services.running import Stopping
 
+        must_be_free(host, port)
+        must_be_free(host, https_port, "--https-port")
         town = Town(seed, port, https_port, host)
         with closing(town.sandbox):
             town.sandbox.start()
@@ -83,21 +88,24 @@ def people(town: Town) -> None:
 
 def up_with_sandbox(data: Path | None, host: str | None, port: int | None) -> None:
     """`rendezvous up` with a sandbox in the same process, which sends its webhooks here."""
-    from services.cli import configure_logging
+    from services.cli import configure_logging, settings_of
+    from services.cli_listening import wanted
+    from services.folder import bring_in
     from services.live import Town
     from services.settings import Settings
     from services.up import up
     from services.wiring import Installation
     from services.wiring_providers import Outside
 
+    usual = settings_of(data)
+    at = wanted(usual, host, port)
+    configure_logging(usual.log_level)
     town = Town()
     with closing(town.sandbox):
         town.sandbox.start()
         people(town)
         told: dict[str, Any] = {} if data is None else {"data": data}
-        usual = Settings(**told)
-        configure_logging(usual.log_level)
-        where = f"http://{host or usual.host}:{usual.port if port is None else port}"
+        where = "http://{}:{}".format(*at)
         parts = Installation(Settings(**told, **town.settings(public_url=where)))
         outside = Outside(parts)
         town.hubspot.subscribe(f"{where}/v1/hooks/hubspot")
@@ -108,10 +116,11 @@ def up_with_sandbox(data: Path | None, host: str | None, port: int | None) -> No
         _say("then ask, for instance:")
         _say(f"  rendezvous timeline {ACCOUNT} {BO}" + ("" if data is None else f" --data {data}"))
         try:
-            up(parts, host or usual.host, usual.port if port is None else port, outside)
+            up(parts, *at, outside)
         finally:
             outside.close()
             parts.close()
+            bring_in(parts.settings)
 
 
 def _say(line: str) -> None:

@@ -1,12 +1,21 @@
-"""Look an installation over and say what a person should look at."""
+"""Look an installation over and say what a person should look at.
+
+What must stay true: a part that is broken is a line of the report, and the others are looked at all the same.
+"""
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
 from msgspec import Struct
 
+from domain.errors import Stop
 from domain.outside import Cursor, Delivery, Grant, Link
+from services import folder
+from services.held import every_hold
+from services.sentences import counted
 
 if TYPE_CHECKING:
     from services.wiring import Installation, Shard
@@ -39,10 +48,36 @@ class Report(Struct, frozen=True):
 def examine(parts: Installation, outside: Outside | None = None) -> Report:
     """Files, positions and lag, dead letters; with `outside`, and a provider set up, what is between us and the providers. Changes
     nothing."""
-    relayed, projected = [[look(shard) for shard in parts.shards] for look in (_relayed, _projected)]
-    checks = [_where(parts), _decided(parts), *_numbered(relayed), *_numbered(projected), _dead(parts)]
-    checks += [*_left(parts), *_outside(outside), *_sound(parts)]
+    checks = [check for name, look in _looks(parts, outside).items() for check in _looked(name, look)]
     return Report(all(c.ok for c in checks), checks)
+
+
+def _looks(parts: Installation, outside: Outside | None) -> dict[str, Callable[[], list[Check]]]:
+    """What is looked at, in order, each under the name that it has if it cannot be."""
+    return {
+        "stored in": lambda: [_where(parts)],
+        "source log": lambda: [_decided(parts)],
+        "domain log": lambda: _numbered([_relayed(shard) for shard in parts.shards]),
+        "read models": lambda: _numbered([_projected(shard) for shard in parts.shards]),
+        "dead letters": lambda: [_dead(parts)],
+        "held deletions": lambda: [_held(parts)],
+        "second read models": lambda: _left(parts),
+        "providers": lambda: _outside(outside),
+        "files": lambda: _sound(parts),
+    }
+
+
+def _looked(name: str, look: Callable[[], list[Check]]) -> list[Check]:
+    """A file that is no database, or of another version, is a line like any other. A server that is away is not: it is waited for."""
+    try:
+        return look()
+    except Stop as error:
+        return [Check(name, False, str(error))]
+    except Exception as error:
+        # The library of the event store wraps what SQLite says in errors of its own.
+        if not any(isinstance(one, sqlite3.Error) for one in (error, error.__cause__)):
+            raise
+        return [Check(name, False, f"sqlite: {error}")]
 
 
 def _numbered(checks: list[Check]) -> list[Check]:
@@ -55,9 +90,9 @@ def _numbered(checks: list[Check]) -> list[Check]:
 def _where(parts: Installation) -> Check:
     places = [where for where in (parts.where_logs(), parts.where_store()) if where]
     if parts.settings.scheme_of_store() == "sqlite":
-        folder = parts.settings.store_folder()
-        size = sum(f.stat().st_size for f in folder.glob("*.sqlite*"))
-        places.append(f"{folder.resolve()}, {size / 1_048_576:,.1f} MiB")
+        place = parts.settings.store_folder()
+        size = sum(f.stat().st_size for f in place.glob("*.sqlite*"))
+        places.append(f"{place.resolve()}, {size / 1_048_576:,.1f} MiB")
     return Check("stored in", True, "; ".join(places))
 
 
@@ -73,8 +108,12 @@ def _relayed(parts: Shard) -> Check:
 
 def _projected(parts: Shard) -> Check:
     lag = parts.domain_log.end() - parts.views.position()
-    counts = ", ".join(f"{count:,} {name}" for name, count in parts.views.counts().items())
+    counts = ", ".join(counted(count, _one_of(name)) for name, count in parts.views.counts().items())
     return Check("read models", lag == 0, counts if lag == 0 else f"{lag:,} domain events wait: run `project` or `up`")
+
+
+def _one_of(several: str) -> str:
+    return f"{several.removesuffix('ies')}y" if several.endswith("ies") else several.removesuffix("s")
 
 
 class _Beside(Protocol):
@@ -93,8 +132,21 @@ def _left(parts: Installation) -> list[Check]:
 
 
 def _dead(parts: Installation) -> Check:
-    waiting = len(parts.dead.list(None, "", 1000, "waiting"))
-    return Check("dead letters", waiting == 0, "none wait" if waiting == 0 else f"{waiting:,} wait: see `rendezvous dead-letters list`")
+    waiting = len(parts.dead.list(None, "", _PAGE, "waiting"))
+    many = f"{waiting:,} or more" if waiting == _PAGE else f"{waiting:,}"
+    says = f"{many} {'waits' if waiting == 1 else 'wait'}: see `rendezvous dead-letters list --state waiting`"
+    return Check("dead letters", waiting == 0, says if waiting else "none wait")
+
+
+def _held(parts: Installation) -> Check:
+    """Deletions wait for a person, and nothing else does."""
+    waiting = every_hold(parts)
+    accounts = list(dict.fromkeys(account for account, _ in waiting))
+    if not waiting:
+        return Check("held deletions", True, "none")
+    more = f" and {counted(len(accounts) - NAMED, 'more account')}" if len(accounts) > NAMED else ""
+    says = f"{counted(len(waiting), 'listing')} would have removed unusually many meetings, in account {', '.join(accounts[:NAMED])}{more}"
+    return Check("held deletions", False, f"{says}: see `rendezvous held list {accounts[0]}`")
 
 
 # --- between us and the providers ---------------------------------------------------------------------------------------------
@@ -115,8 +167,8 @@ def _outside(outside: Outside | None) -> list[Check]:
 def _permissions(grants: list[Grant]) -> Check:
     lost = [grant.link for grant in grants if grant.state == "lost"]
     live = sum(grant.state == "live" for grant in grants)
-    says = f"{_many(len(lost), 'permission')} lost, of {_named(lost)}: have these users connect again"
-    return Check("permissions", not lost, says if lost else f"{_many(live, 'permission')} live")
+    says = f"{counted(len(lost), 'permission')} lost, of {_named(lost)}: have these users connect again"
+    return Check("permissions", not lost, says if lost else f"{counted(live, 'permission')} live")
 
 
 def _feeds(outside: Outside, grants: list[Grant], now: int) -> Check:
@@ -125,12 +177,12 @@ def _feeds(outside: Outside, grants: list[Grant], now: int) -> Check:
     feeds = [cursor for cursor in outside.cursors.all() if cursor.link in live]
     late = [cursor for cursor in feeds if _is_late(cursor, now)]
     if not late:
-        return Check("feeds", True, f"{_many(len(feeds), 'feed')} read within the hour")
+        return Check("feeds", True, f"{counted(len(feeds), 'feed')} read within the hour")
     why = next((f"; {cursor.reason}" for cursor in late if cursor.reason), "")
     return Check(
         "feeds",
         False,
-        f"{_many(len(late), 'feed')} not read for an hour, of {_named([c.link for c in late])}{why}: see the log of `ingest`",
+        f"{counted(len(late), 'feed')} not read for an hour, of {_named([c.link for c in late])}{why}: see the log of `ingest`",
     )
 
 
@@ -142,15 +194,14 @@ def _is_late(cursor: Cursor, now: int) -> bool:
 def _channels(outside: Outside, now: int) -> Check:
     """Renewed long before they end, so that one which ends soon was not."""
     ending = [one.link for one in outside.channels.ending(now + HOUR_MS) if one.state == "active"]
-    says = (
-        f"{_many(len(ending), 'channel')} ended or about to, of {_named(ending)}: does `ingest` run, and is RENDEZVOUS_PUBLIC_URL reached?"
-    )
+    many = f"{counted(len(ending), 'channel')} ended or about to, of {_named(ending)}"
+    says = f"{many}: does `ingest` run, and is RENDEZVOUS_PUBLIC_URL reached?"
     return Check("channels", not ending, says if ending else "none is about to end")
 
 
 def _failed(outside: Outside) -> Check:
     failed = outside.deliveries.all(None, "failed", "", _PAGE)
-    says = f"{_many(len(failed), 'delivery')} failed: see `rendezvous deliveries list --state failed`"
+    says = f"{counted(len(failed), 'delivery')} failed: see `rendezvous deliveries list --state failed`"
     return Check("deliveries failed", not failed, says if failed else "none")
 
 
@@ -158,17 +209,12 @@ def _waiting(outside: Outside, now: int) -> Check:
     waiting = outside.deliveries.all(None, "waiting", "", _PAGE)
     late = [one for one in waiting if _waits_long(one, now)]
     why = next((f"; {one.reason}" for one in late if one.reason), "")
-    says = f"{_many(len(late), 'delivery')} asked for more than an hour ago, for {_named([one.request.link for one in late])}{why}"
-    return Check("deliveries waiting", not late, says if late else f"{_many(len(waiting), 'delivery')} on the way")
+    says = f"{counted(len(late), 'delivery')} asked for more than an hour ago, for {_named([one.request.link for one in late])}{why}"
+    return Check("deliveries waiting", not late, says if late else f"{counted(len(waiting), 'delivery')} on the way")
 
 
 def _waits_long(delivery: Delivery, now: int) -> bool:
     return now - delivery.request.requested_at > HOUR_MS
-
-
-def _many(count: int, what: str) -> str:
-    several = f"{what.removesuffix('y')}ies" if what.endswith("y") else f"{what}s"
-    return f"1 {what}" if count == 1 else f"{count:,} {several}"
 
 
 def _named(links: list[Link]) -> str:
@@ -179,14 +225,5 @@ def _named(links: list[Link]) -> str:
 
 
 def _sound(parts: Installation) -> list[Check]:
-    import sqlite3
-
-    checks: list[Check] = []
-    if parts.settings.scheme_of_store() != "sqlite":
-        return checks
-    for file in sorted(parts.settings.store_folder().glob("*.sqlite")):
-        connection = sqlite3.connect(file)
-        says = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-        connection.close()
-        checks.append(Check(file.name, says == "ok", "sound" if says == "ok" else says))
-    return checks
+    says = {file.name: folder.soundness(file) for file in folder.files(parts.settings)}
+    return [Check(name, said == "ok", "sound" if said == "ok" else f"not sound: {said}") for name, said in says.items()]

@@ -1,12 +1,13 @@
 """Why something is, or is not, in a timeline: one sentence, then every decision with its rule.
 
-What must stay true: an answer names no address that the asker did not type, but of guests who are logged as contacts; and for what
-was never seen it says so, and what to look at.
+What must stay true: an answer names no address that the asker did not type, but of guests who are logged as contacts; whoever knows the
+address or the contact id of somebody who was erased learns that he was, and nothing of his meetings; and for what was never seen it says
+so, by what it can be asked, and what to look at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -22,11 +23,17 @@ from projections.views import ContactRow, DecisionRow, Views
 from services.contacts import association_key
 from services.history import account_of
 from services.progress import Progress
-from services.sentences import GENERAL, sentence
+from services.sentences import GENERAL, SENTENCES, sentence
 from services.writes import CALENDARS, Answer, Write, writes_of
 
 MOST = 200
 """Decisions in an answer, and meetings of a person that are looked at; the newest ones."""
+
+UNDERSTOOD = (
+    "What can be asked about: the id of a source event, a meeting, a side's object or a contact, an iCalendar UID, an address; of a "
+    "timeline's entry, its `meeting`."
+)
+"""What has a name here."""
 
 _PAGE = 500
 _KEPT_OUT = (Outcome.IGNORED, Outcome.SUPPRESSED, Outcome.HELD, Outcome.REJECTED)
@@ -75,12 +82,18 @@ class _Contact(Struct, frozen=True):
     email: str | None = None
 
 
+class _Held(Struct, frozen=True):
+    hold: str
+    sightings: tuple[str, ...] = ()
+
+
 class _Connection(Struct, frozen=True):
     user: str
     state: str
     provider: str | None = None
     since: str | None = None
     reason: str | None = None
+    held: tuple[_Held, ...] = ()
 
 
 class _Asked(NamedTuple):
@@ -103,7 +116,8 @@ class Explainer:
         self._views, self._vault, self._store, self._progress = views, vault, store, progress
 
     def explain(self, account: str, what: str) -> Explained:
-        """`what` is a source event's id, a side's id, a meeting's id, a contact's id or an address; it may be several of these."""
+        """`what` is a source event's id, a side's id, a meeting's id, its iCalendar UID, a contact's id or an address; it may be several
+        of these."""
         return _Question(self._views, self._vault, self._store, self._progress, account, what.strip()[:1024]).answer()
 
 
@@ -119,21 +133,34 @@ class _Question:
 
     def answer(self) -> Explained:
         events = self._journal(event=self.what)
-        meeting = _uuid(self.what)
+        meeting = _uuid(self.what) or self._by_uid()
         told = [*events, *self._journal(subject=self.what), *(self._journal(meeting=meeting) if meeting else [])]
         picked = {(row.position, n): (row, d) for row in told for n, d in enumerate(row.decisions)}
-        picked |= self._of_people()
+        of_people = self._of_people()
+        erased = self._is_erased(of_people)
+        picked |= {at: (row, d) for at, (row, d) in of_people.items() if not erased or row.meeting is None}
         newest = [picked[at] for at in sorted(picked)]
         reasons = tuple(self._reason(row, decision) for row, decision in newest[-MOST:])
+        if erased and not told:
+            return Explained(self.what, True, self._erased(), reasons)
         if not newest and not self.asked.contacts:
-            return Explained(self.what, False, self._never_seen(), check=self._checks())
+            named = () if self.asked.address else (UNDERSTOOD,)
+            return Explained(self.what, False, self._never_seen(), check=(*self._checks(), *named))
         says, settled = self._summary(newest, meeting, bool(events or (told and not self.asked.contacts)))
         check = () if settled else self._checks()
         if len(newest) > MOST:
             check = (f"Only the newest {MOST} of {len(newest)} decisions are shown.", *check)
         about = {row.meeting for row in told if row.meeting is not None}
-        writes = self._writes(about.pop()) if len(about) == 1 else ()
-        return Explained(self.what, True, says, reasons, writes, check)
+        if len(about) != 1:
+            return Explained(self.what, True, says, reasons, check=check)
+        [one] = about
+        return Explained(self.what, True, says + self._held(one), reasons, self._writes(one), check)
+
+    def _held(self, meeting: str) -> str:
+        """What is to be added if its deletion waits for a person."""
+        holds = [held for row in self.views.connections(self.account) for held in _connections.decode(row.body).held]
+        held = next((held.hold for held in holds if any(_meeting_of(one) == meeting for one in held.sightings)), None)
+        return "" if held is None else f" Its deletion is held for a person, as {held}: see `rendezvous held list {self.account}`."
 
     def _writes(self, meeting: str) -> tuple[Write, ...]:
         """What the one meeting that was asked about asked for."""
@@ -155,6 +182,31 @@ class _Question:
         contacts = {row.contact: row for row in [*rows, named, survivor] if row is not None}
         keys |= {row.key for row in contacts.values() if row.key is not None}
         return _Asked(frozenset(keys), contacts, address)
+
+    def _by_uid(self) -> str | None:
+        """The meeting that has this iCalendar UID."""
+        named = self.account, f"uid|{self.what}"
+        found = self.store.look_up("identities", [named]).get(named, ())
+        return str(UUID(found[0])) if found else None
+
+    def _is_erased(self, of_people: Mapping[tuple[int, int], tuple[_Row, Decision]]) -> bool:
+        """Was the person who is asked about erased? The contact says so, or a decision about the guest himself, or the contact that
+        he was matched with before."""
+        rows = self.asked.contacts.values()
+        if any(row.state == "live" for row in rows):
+            return False
+        own = [decision for _, decision in of_people.values() if decision.guest in self.asked.keys]
+        once = {decision.contact for decision in own if decision.contact is not None}
+        return (
+            any(row.state == "erased" for row in rows)
+            or any(decision.rule is Rule.ERASED for decision in own)
+            or any(self._contact_is_erased(contact) for contact in once)
+        )
+
+    def _contact_is_erased(self, contact: str) -> bool:
+        row = self.views.contact(self.account, contact)
+        survivor = self.views.contact(self.account, row.into) if row is not None and row.into is not None else row
+        return any(one is not None and one.state == "erased" for one in (row, survivor))
 
     def _journal(self, *, event: str | None = None, meeting: str | None = None, subject: str | None = None) -> list[_Row]:
         """The newest rows about it, in order."""
@@ -246,6 +298,10 @@ class _Question:
             return f"{self.what}: {_stands(standing)}", True
         return f"{self.what}: {says} {_stands(standing)}", bool(standing)
 
+    def _erased(self) -> str:
+        who = self.what if self.asked.address else f"Contact {self.what}"
+        return SENTENCES[Rule.ERASED, Outcome.IGNORED].format(who=who)
+
     def _of_person(self, newest: list[tuple[_Row, Decision]]) -> tuple[str, bool]:
         live = [row for row in self.asked.contacts.values() if row.state == "live"]
         counts = {row.contact: len(self.views.entries_of_contact(self.account, row.contact)) for row in live}
@@ -329,6 +385,11 @@ def _health(one: _Connection) -> str:
     if one.state == "deauthorised":
         return f"{calendar} has lost its authorisation{why}: nothing is read until it is authorised again."
     return f"{calendar} is {one.state}{why}."
+
+
+def _meeting_of(sighting: str) -> str | None:
+    """Held copies are told as `stream key`."""
+    return _uuid(sighting.partition(" ")[0])
 
 
 def _telling(newest: list[tuple[_Row, Decision]]) -> _Row:

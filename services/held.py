@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -35,6 +36,19 @@ class Hold(Struct, frozen=True):
     since: str
 
 
+class _Held(Struct, frozen=True):
+    hold: str
+
+
+class _Health(Struct, frozen=True):
+    """A connection's health, as far as it is needed here."""
+
+    held: tuple[_Held, ...] = ()
+
+
+_healths = msgspec.json.Decoder(_Health)
+
+
 def holds(parts: Installation, account: str) -> list[Hold]:
     """What is held in an account, oldest first."""
     shard = parts.shard_of(account)
@@ -45,6 +59,19 @@ def holds(parts: Installation, account: str) -> list[Hold]:
             since = moment(event.at).isoformat().replace("+00:00", "Z")
             found.append(Hold(event.hold, event.user, event.provider, len(event.sightings), event.known, since))
     return sorted(found, key=lambda hold: hold.since)
+
+
+def every_hold(parts: Installation) -> list[tuple[str, str]]:
+    """What is held anywhere, by the read models: (account, hold)."""
+    return [found for shard in parts.shards for account in _accounts(shard) for found in _held_in(shard, account)]
+
+
+def _accounts(shard: Shard) -> list[str]:
+    return sorted({*(clock.account for clock in shard.views.clocks()), *shard.views.accounts_without_clock()})
+
+
+def _held_in(shard: Shard, account: str) -> list[tuple[str, str]]:
+    return [(account, held.hold) for row in shard.views.connections(account) for held in _healths.decode(row.body).held]
 
 
 def release(parts: Installation, account: str, hold: str) -> int:

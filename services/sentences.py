@@ -97,6 +97,16 @@ SENTENCES: dict[tuple[Rule, Outcome], str] = {
 }
 
 
+def counted(count: int, what: str) -> str:
+    """So many of them, in words.
+
+    >>> counted(1, "delivery"), counted(1200, "delivery"), counted(0, "dead letter")
+    ('1 delivery', '1,200 deliveries', '0 dead letters')
+    """
+    several = f"{what.removesuffix('y')}ies" if what.endswith("y") else f"{what}s"
+    return f"1 {what}" if count == 1 else f"{count:,} {several}"
+
+
 def sentence(decision: Decision, who: str | None = None) -> str:
     """A decision for people. `who` is the guest's address, if the asker may see it."""
     template = _template(decision)

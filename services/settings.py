@@ -1,19 +1,26 @@
-"""Settings: flags, then RENDEZVOUS_* variables, then rendezvous.toml in the working folder, then the defaults here."""
+"""Settings: flags, then RENDEZVOUS_* variables, then rendezvous.toml in the working folder, then the defaults here.
+
+What must stay true: what cannot be used is refused by its name, and never shown: it may be a secret.
+"""
 
 from __future__ import annotations
 
+import difflib
+import os
 import re
+import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from domain.errors import BadInput
 
 _DATABASES = {"postgresql": "postgresql", "postgres": "postgresql"}
 _STORES = {"sqlite": "sqlite"} | _DATABASES
+_PREFIX, _FILE = "RENDEZVOUS_", "rendezvous.toml"
 
 
 class DatabaseAt(NamedTuple):
@@ -24,9 +31,10 @@ class DatabaseAt(NamedTuple):
 
 
 class Settings(BaseSettings):
-    """What an operator may choose. Every field is a variable of its name in capitals after RENDEZVOUS_."""
+    """What an operator may choose. Every field is a variable of its name in capitals after RENDEZVOUS_. Making them raises `BadInput`
+    for a value of the wrong kind, for a file that is no TOML, and for a name in it that is none of these."""
 
-    model_config = SettingsConfigDict(env_prefix="RENDEZVOUS_", toml_file="rendezvous.toml", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, toml_file=_FILE, extra="ignore")
 
     data: Path = Field(default=Path("data"), description="folder of the embedded store and log")
     log: str | None = Field(
@@ -43,7 +51,9 @@ class Settings(BaseSettings):
     store_schema: str = Field(default="rendezvous", description="PostgreSQL schema, so that installations can share a database")
     host: str = Field(default="127.0.0.1", description="address the API listens on")
     port: int = Field(default=8321, ge=0, le=65535, description="port the API listens on; 0: any free one")
-    monitor: int | None = Field(default=None, ge=0, le=65535, description="port of a role's metrics and health; default: none")
+    monitor: int | None = Field(
+        default=None, ge=0, le=65535, description="port of a role's metrics and health, or of those of `up`; default: none"
+    )
     max_lag: int = Field(default=10_000, ge=0, description="a role is ready when no more events than this wait for it")
     log_level: str = Field(default="warning", description="debug, info, warning or error")
 
@@ -105,7 +115,17 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags win over variables, variables over the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _from_file(settings_cls)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _usable(cls, told: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(told)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            name = str(first["loc"][0]) if first["loc"] else "settings"
+            raise BadInput(_where(name), first["msg"].lower()) from None
 
     def scheme_of_log(self) -> str:
         """sqlite or kafka. Raises `BadInput`."""
@@ -177,6 +197,25 @@ class Settings(BaseSettings):
         """The folder of the embedded store and read models."""
         url = self.store_url()
         return _path(url) if url and self.scheme_of_store() == "sqlite" else self.data
+
+
+def _from_file(settings: type[BaseSettings]) -> TomlConfigSettingsSource:
+    """What the file says, all of it known. Raises `BadInput`."""
+    try:
+        source = TomlConfigSettingsSource(settings)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(_FILE, f"no TOML: {error}") from error
+    for name in source.toml_data:
+        if name not in settings.model_fields:
+            near = difflib.get_close_matches(name, settings.model_fields, 1)
+            raise BadInput(_FILE, f"no setting is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    return source
+
+
+def _where(name: str) -> str:
+    """What to look at for a field's value: the variable if there is one, for it wins over the file."""
+    variable = f"{_PREFIX}{name.upper()}"
+    return variable if variable in map(str.upper, os.environ) else f"{_FILE}: {name}"
 
 
 def _separate(urls: str | None) -> list[str]:

@@ -49,7 +49,7 @@ class Ring:
 @pytest.fixture
 def consents(monkeypatch: pytest.MonkeyPatch) -> Consents:
     made = Consents()
-    monkeypatch.setattr(cli, "installation", lambda data=None, group=None: made.engine)
+    monkeypatch.setattr(cli, "installation", lambda data=None, group=None, **_: made.engine)
     return made
 
 

@@ -56,7 +56,7 @@ class Office:
 @pytest.fixture
 def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
     office = Office(tmp_path)
-    monkeypatch.setattr(cli, "installation", lambda data: office.parts)
+    monkeypatch.setattr(cli, "installation", lambda data, **_: office.parts)
     monkeypatch.setattr(roles, "settle_in", lambda: None)  # this process does other things after it
     return office
 
@@ -114,6 +114,14 @@ def test_what_failed_is_tried_again_and_nothing_else(office: Office) -> None:
     office.said("deliver", "--until-idle")
     assert office.said("deliveries", "retry", DELIVERY) == f"{DELIVERY} waits again\n"
     assert [one.state for one in office.deliveries.all(None, None, "", 10)] == ["waiting"]
+
+
+@pytest.mark.parametrize(("done", "state"), [("retry", "waiting"), ("drop", "superseded")])
+def test_what_becomes_of_one_that_failed_is_told_as_json(office: Office, done: str, state: str) -> None:
+    office.deliveries.put([request(guests=())])
+    office.said("deliver", "--until-idle")
+    told = json.loads(office.said("deliveries", done, DELIVERY, "--json"))
+    assert (told["delivery"], told["state"]) == (DELIVERY, state)
 
 
 def test_an_unknown_one_is_named(office: Office) -> None:

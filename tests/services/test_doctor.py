@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +14,13 @@ from pydantic import SecretStr
 
 from domain.outside import Channel, Deliveries, Delivery, Grant, Link
 from services.doctor import HOUR_MS, examine
+from services.held import discard, holds
 from services.rebuild import rebuild
 from services.settings import Settings
+from services.up import Engine
 from services.wiring import Installation, now
 from services.wiring_providers import Outside
+from tests.examples import listed, meeting, stage
 from tests.outgoing import request
 
 ANA, BEN = Link("62515", "google", "501"), Link("62515", "office365", "502")
@@ -158,6 +163,29 @@ def test_a_delivery_s_age_is_what_counts_not_its_tries(office: Office) -> None:
     tried: Delivery = replace(one, tries=9, due_at=now() + HOUR_MS, reason="busy")
     office.outside.deliveries.keep(tried)
     assert office.looked()["deliveries waiting"] == (True, "1 delivery on the way")
+
+
+def test_held_deletions_are_a_person_s(tmp_path: Path) -> None:
+    with closing(Installation(Settings(data=tmp_path))) as parts:
+        told = [*stage(), *(meeting(f"m{n}") for n in range(20)), listed(["m0"])]
+        parts.publisher.accept([json.dumps(event).encode() for event in told])
+        engine = Engine(parts, lambda: False)
+        while engine.turn():
+            pass
+        [held] = holds(parts, "62515")
+        assert _of(parts, "held deletions") == (
+            False,
+            "1 listing would have removed unusually many meetings, in account 62515: see `rendezvous held list 62515`",
+        )
+        discard(parts, "62515", held.hold)
+        while engine.turn():
+            pass
+        assert _of(parts, "held deletions") == (True, "none")
+
+
+def _of(parts: Installation, name: str) -> tuple[bool, str]:
+    [found] = [(one.ok, one.says) for one in examine(parts).checks if one.name == name]
+    return found
 
 
 def test_a_second_set_that_a_killed_rebuild_left_is_told_until_it_is_gone(tmp_path: Path) -> None:

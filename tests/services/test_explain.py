@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from domain.decisions import Decision, Outcome, Rule
-from services.explain import MOST, Explained, Explainer
+from services.explain import MOST, UNDERSTOOD, Explained, Explainer
 from services.sentences import ENDINGS, GENERAL, SENTENCES, sentence
 from tests.examples import (
     ACCOUNT,
@@ -151,6 +151,25 @@ def test_what_is_in_a_timeline_is_said_to_be(what: str, says: str) -> None:
     explained = asking(meeting()).explain(what)
     assert (explained.found, explained.sentence, explained.check) == (True, says, ())
     assert ("contact-match", "applied") in rules(explained)
+
+
+def test_a_meeting_is_explained_by_its_calendar_uid() -> None:
+    engine = asking(meeting())
+    [entry] = engine.timeline("151")
+    assert (
+        engine.explain("g1@google.example").sentence
+        == engine.explain(entry["meeting"]).sentence
+        == "The meeting is in the timeline of contact 151."
+    )
+
+
+def test_a_meeting_whose_deletion_is_held_says_so_and_others_do_not() -> None:
+    many = [meeting(f"m{n}") for n in range(20)]
+    engine = asking(*many, listed(["m0", "m1"]))
+    [hold] = json.loads(engine.views.connections(ACCOUNT)[0].body)["held"]
+    says = f"Its deletion is held for a person, as {hold['hold']}: see `rendezvous held list {ACCOUNT}`."
+    assert engine.explain("m7").sentence == f"m7: The meeting is in the timeline of contact 151. {says}"
+    assert "held" not in engine.explain("m0").sentence
 
 
 def test_what_was_told_again_is_explained_by_what_it_said_at_first() -> None:
@@ -303,6 +322,42 @@ def test_a_contact_who_may_no_longer_be_named_is_not(hide: dict[str, Any]) -> No
     assert BO not in text(engine.explain("g1"))
 
 
+ERA = "era@client.example"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param((), id="and nobody spoke of them again"),
+        pytest.param((contact("170", ERA, 6),), id="and was told again"),
+        pytest.param((contact("170", ERA, 6), meeting("g2", 7, guests=(ERA, BO))), id="and was invited again"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        (ERA, "era@client.example was erased, and nothing of them is kept or logged again."),
+        ("170", "Contact 170 was erased in the CRM, and has no timeline."),
+    ],
+    ids=["by address", "by contact"],
+)
+def test_of_somebody_who_was_erased_no_meeting_is_told(after: tuple[dict[str, Any], ...], what: str, says: str) -> None:
+    engine = asking(contact("170", ERA, 1), meeting(revision=2, guests=(ERA, BO)))
+    assert any(one.meeting for one in engine.explain(what).decisions)
+    engine.tell(contact_said("170", "contact.erased", 5), *after)
+    explained = engine.explain(what)
+    assert (explained.found, explained.sentence, explained.writes) == (True, says, ())
+    assert [one for one in explained.decisions if one.meeting] == []
+
+
+def test_of_somebody_who_was_merged_into_an_erased_contact_no_meeting_is_told() -> None:
+    engine = asking(contact("170", ERA, 1), meeting(revision=2, guests=(ERA,)))
+    engine.tell(contact_said("152", "contact.merged", 3, {"merged": ["170"], "email": CY, "name": "Cy"}))
+    engine.tell(contact_said("152", "contact.erased", 5))
+    explained = engine.explain(ERA)
+    assert (explained.sentence[:29], explained.decisions) == ("era@client.example was erased", ())
+
+
 def test_nothing_of_a_meeting_that_is_not_logged_is_said() -> None:
     explained = asking(meeting(guests=(STRANGER,), title="Salaries", location="Room X")).explain(STRANGER)
     assert "Salaries" not in text(explained)
@@ -331,6 +386,7 @@ def test_what_was_never_seen_comes_with_what_to_check() -> None:
         "Was the meeting created after its owner's calendar was connected, and while it was? Earlier ones are not synced.",
         "Is it in that user's primary calendar? Others are not synced.",
         "The engine has caught up with everything it was told: source position 7, folded to 14.",
+        UNDERSTOOD,
     )
 
 
@@ -382,7 +438,7 @@ def test_an_engine_that_lags_says_so() -> None:
 def test_without_a_look_at_the_logs_the_readers_position_is_told() -> None:
     engine = asking()
     explained = Explainer(engine.views, engine.vault, engine.store).explain(ACCOUNT, "g77")
-    assert explained.check[-1] == f"The read models stand at position {engine.views.position()}."
+    assert explained.check[-2] == f"The read models stand at position {engine.views.position()}."
 
 
 def test_of_many_decisions_the_newest_are_shown_and_their_number_said() -> None:
