@@ -5,9 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -16,24 +15,12 @@ import structlog
 from services.api.bodies import DRAINED_BYTES
 from services.api.routes import BODY_BYTES
 from services.serve import Listener
-from tests.examples import contact_said, meeting
-from tests.services.asking import Asking, asking
+from tests.examples import contact_said
+from tests.services.asking import Asking
+from tests.services.listening import engine as engine
+from tests.services.listening import listener as listener
 
 Headers = Mapping[str, str]
-
-
-@pytest.fixture
-def engine() -> Asking:
-    return asking(meeting())
-
-
-@pytest.fixture
-def listener(engine: Asking) -> Iterator[Listener]:
-    ending = threading.Event()
-    listener = Listener(engine.app(stopping=ending.is_set), "127.0.0.1", 0, ending)
-    listener.start()
-    yield listener
-    listener.stop()
 
 
 def ask(listener: Listener, method: str, path: str, headers: Headers, body: bytes | None = None) -> tuple[http.client.HTTPResponse, bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,21 +18,9 @@ from services.settings import Settings
 from services.wiring import Installation
 from services.wiring_providers import Outside
 from tests.examples import meeting
-from tests.services.asking import Asking, asking
-
-
-@pytest.fixture
-def engine() -> Asking:
-    return asking(meeting())
-
-
-@pytest.fixture
-def listener(engine: Asking) -> Iterator[Listener]:
-    ending = threading.Event()
-    listener = Listener(engine.app(stopping=ending.is_set), "127.0.0.1", 0, ending)
-    listener.start()
-    yield listener
-    listener.stop()
+from tests.services.asking import Asking
+from tests.services.listening import engine as engine
+from tests.services.listening import listener as listener
 
 
 def test_it_answers_pages_routes_and_bodies(engine: Asking, listener: Listener) -> None:
