@@ -237,6 +237,9 @@ class Rebuildable(Views, Protocol):
     def discard(self, other: Any) -> None:
         """Delete what `beside` made and nobody wants: people stand in it in clear, and no erasure would reach it."""
 
+    def left(self) -> bool:
+        """Is there a second set whose builder is gone? The next batch that is folded deletes it, and so does the next rebuild."""
+
     def close(self) -> None:
         """Leave them; nobody may use this object any more."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -116,18 +116,11 @@ def _one_of(several: str) -> str:
     return f"{several.removesuffix('ies')}y" if several.endswith("ies") else several.removesuffix("s")
 
 
-class _Beside(Protocol):
-    """Read models that know of a second set beside them."""
-
-    def left(self) -> bool:
-        """Is there one whose builder is gone?"""
-
-
 def _left(parts: Installation) -> list[Check]:
     """Said only where there is one: of a rebuild that was killed, and nobody has folded anything since."""
     says = "a rebuild that was killed left one, with people in clear: the next event that is folded removes it, or `rendezvous rebuild`"
     several = len(parts.shards) > 1
-    left = [number for number, shard in enumerate(parts.shards, 1) if cast(_Beside, shard.views).left()]
+    left = [number for number, shard in enumerate(parts.shards, 1) if shard.views.left()]
     return [Check("second read models" + (f", store {number}" if several else ""), False, says) for number in left]
 
 

@@ -144,8 +144,7 @@ class PostgresViews(ViewReading):
             raise in_our_words(error) from error
 
     def left(self) -> bool:
-        """Is there a second set whose builder is gone, or a former one? The next batch that is folded drops it, and so does the next
-        rebuild."""
+        """As promised; also of a former set."""
         with self._database.transaction() as connection:
             return bool(self._unattended(connection))
 

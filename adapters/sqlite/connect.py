@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -139,3 +139,15 @@ class Connections:
             with self._lock:
                 self._readers.add(reader)
         return reader
+
+
+def by_account(those: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    """What is asked for of each account: a statement each, since a file needs no round trip.
+
+    >>> by_account([("62515", "151")])
+    {'62515': {'151'}}
+    """
+    found: dict[str, set[str]] = {}
+    for account, one in those:
+        found.setdefault(account, set()).add(one)
+    return found

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.sqlite.connect import Connections
+from adapters.sqlite.connect import Connections, by_account
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS installation (one INTEGER PRIMARY KEY CHECK (one = 1), secret BLOB NOT NULL, "
@@ -82,10 +82,7 @@ class SqliteKeys:
 
 
 def _found(keys: Collection[tuple[str, str]], rows: Callable[[str, tuple[str, bytes]], list[Any]]) -> dict[tuple[str, str], bytes | None]:
-    by_account: dict[str, list[str]] = {}
-    for account, key in keys:
-        by_account.setdefault(account, []).append(key)
     found: dict[tuple[str, str], bytes | None] = {}
-    for account, some in by_account.items():
-        found.update({(account, key): data_key for key, data_key in rows(_GET, (account, msgspec.json.encode(some)))})
+    for account, some in by_account(keys).items():
+        found.update({(account, key): data_key for key, data_key in rows(_GET, (account, msgspec.json.encode(sorted(some))))})
     return found

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from adapters.durable import on_disk
-from adapters.sqlite.connect import Connections, connect, in_our_words
+from adapters.sqlite.connect import Connections, by_account, connect, in_our_words
 from adapters.sqlite.view_pages import Paging
 from adapters.sqlite.view_writer import (
     CLEAN,
@@ -151,7 +151,7 @@ class SqliteViews:
         self._mine = threading.local()
 
     def left(self) -> bool:
-        """Is there a second set whose builder is gone? The next batch that is folded deletes it, and so does the next rebuild."""
+        """As promised."""
         with self._unattended() as path:
             return path is not None
 
@@ -233,7 +233,7 @@ class SqliteViews:
         """As promised."""
         statement = f"{_STORED} {_MARKED} WHERE m.account = {_ACCOUNT} AND m.position IS NOT NULL"
         found: dict[tuple[str, str], StoredMeeting] = {}
-        for account, wanted in _by_account(meetings).items():
+        for account, wanted in by_account(meetings).items():
             rows = self._rows(statement, (marks(account, wanted), account))
             found.update({(account, row[0]): StoredMeeting._make(row) for row in rows if row[0] in wanted})
         return found
@@ -258,7 +258,7 @@ class SqliteViews:
         """As promised."""
         statement = f"{_CONTACT} AND contact IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants only
         found: dict[tuple[str, str], ContactRow] = {}
-        for account, wanted in _by_account(contacts).items():
+        for account, wanted in by_account(contacts).items():
             rows = self._rows(statement, (account, _json(sorted(wanted)).decode()))
             found.update({(account, row[0]): ContactRow(account, *row) for row in rows})
         return found
@@ -275,7 +275,7 @@ class SqliteViews:
         )
         return [
             ConnectionRow(account, *row)
-            for account, wanted in _by_account(calendars).items()
+            for account, wanted in by_account(calendars).items()
             for row in self._rows(statement, (account, _json(sorted(wanted)).decode()))
         ]
 
@@ -525,10 +525,3 @@ def _files(path: Path) -> list[Path]:
 def _delete(path: Path) -> None:
     for file in _files(path):
         file.unlink(missing_ok=True)
-
-
-def _by_account(those: Collection[tuple[str, str]]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for account, one in those:
-        found.setdefault(account, set()).add(one)
-    return found
