@@ -339,6 +339,9 @@ class Reader:
         take so long that who is asked to stop does not hear it."""
         until = time.monotonic() + JOIN_SECONDS
         while self._unjoined_since() is not None and time.monotonic() < until:
+            # Who leads a group and joins again because its topic has grown forgets why once the broker has answered; if nobody was
+            # polling in that moment, kafka-python 3.0.12 asks for nothing more, and neither joins nor sends heartbeats ever again.
+            self._consumer._coordinator.request_rejoin()
             self._poll(LOOK_SECONDS)
 
     def _unjoined_since(self) -> float | None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -216,6 +217,24 @@ def test_a_member_that_has_to_join_again_reads_what_it_has_meanwhile(settings: K
     away = SimpleNamespace(state=MemberState.REBALANCING)
     monkeypatch.setattr(log._reader._consumer, "group_metadata", lambda: away)
     assert {partition: len(log.read(partition, 0, 3)) for partition in PARTITIONS} == dict.fromkeys(PARTITIONS, 3)
+
+
+def test_partitions_that_are_added_are_shared_without_building_anything_anew(settings: KafkaSettings) -> None:
+    log = alone(settings)
+    admin: Any = kafka.opened(KafkaAdminClient(bootstrap_servers=settings.servers))
+    admin.create_partitions({settings.topic("source-events"): 6})
+
+    coordinator = log._reader._consumer._coordinator
+
+    def heard() -> bool:
+        coordinator._cluster.request_update()  # of itself it looks every five minutes
+        return bool(coordinator.need_rejoin())
+
+    assert eventually(heard)
+    log.read("0", 0, 1)
+    time.sleep(0.5)  # what was read is decided; nobody hears that the group has formed
+    assert eventually(lambda: set(log.partitions()) == PARTITIONS | {"4", "5"}, 10)
+    assert log.stalls == 0
 
 
 @pytest.mark.slow
