@@ -199,16 +199,17 @@ class Event(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
 
 
 class MeetingEvent(Event, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """Something about a meeting. `sighting` holds the one new revision it learned; `view` how its timelines show it now, or
-    UNSET where that did not change; `absorbed` the copies of the meetings `absorbs` (32 hexadecimal digits each) found to be
-    this one; `purge` that what was once shown of it, also under the ids in `purges`, must leave the read models for good
-    (rule private), and what `view` shows is all there is; `asks` the outside writes it asks for; `recalls` the ids of those that
-    it asked for before and that are not to be carried out any more."""
+    """Something about a meeting. `sighting` holds the one new revision it learned; `view` how its timelines show it now, or UNSET
+    where that did not change; `absorbed` the copies of the meetings `absorbs` (32 hexadecimal digits each) found to be this one;
+    `releases` the keys of copies that are no more of this one, but of another meeting; `purge` that what was once shown of it, also
+    under the ids in `purges`, must leave the read models for good (rule private), and what `view` shows is all there is; `asks` the
+    outside writes it asks for; `recalls` the ids of those that it asked for before and that are not to be carried out any more."""
 
     sighting: Sighting | None = None
     view: View | UnsetType | None = UNSET
     absorbed: tuple[Sighting, ...] = ()
     absorbs: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     purge: bool = False
     purges: tuple[str, ...] = ()

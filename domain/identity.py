@@ -3,11 +3,15 @@
 In this order: the copy itself (mailbox and provider id), the series it belongs to, the iCalendar UID, our own link. For a
 booking row that has neither UID nor link, and for nothing else, likeness: same owner, a start in common, a guest in common,
 created within ten minutes. Starts are those of any revision, so that a move before the other arrived does not matter.
+
+Of several that are alike the nearest go together. Names join for good; likeness does not: it is asked again with every copy that comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+
+from msgspec import Struct
 
 from domain.events import Sighting
 from domain.people import key_of
@@ -38,6 +42,38 @@ def likeness(copy: Sighting) -> bool:
 
 def _bare_booking(copy: Sighting) -> bool:
     return copy.origin == "booking" and not copy.uid and not copy.link
+
+
+def is_booking(copy: Sighting) -> bool:
+    """Is it the row that HubSpot's scheduling page made of a whole meeting? A calendar meeting has one of them at most."""
+    return copy.side == "crm" and copy.origin == "booking" and copy.original is None
+
+
+def by_likeness(copies: Collection[Sighting]) -> frozenset[str]:
+    """The keys of those among the copies of a meeting that are there by likeness alone: no name leads from them to it, or back."""
+    if any(copy.link for copy in copies):
+        return frozenset()
+    return frozenset([copy.key for copy in copies if is_booking(copy) and _bare_booking(copy)])
+
+
+class Candidate(Struct, frozen=True, order=True, gc=False):
+    """A row and a calendar meeting that could be one: `apart` ms between their creations, `copy` the meeting's that is like it."""
+
+    apart: int
+    row: str
+    copy: str
+    meeting: str
+
+
+def nearest(candidates: Iterable[Candidate]) -> dict[str, str]:
+    """Each row's meeting: the nearest first, every row and every meeting once."""
+    chosen: dict[str, str] = {}
+    taken: set[str] = set()
+    for candidate in sorted(candidates):
+        if candidate.row not in chosen and candidate.meeting not in taken:
+            chosen[candidate.row] = candidate.meeting
+            taken.add(candidate.meeting)
+    return chosen
 
 
 def likeness_key(copy: Sighting, start: int, other: bool = False) -> str:

@@ -6,7 +6,7 @@ found to be this one), settles what the meeting is now, and says which event rec
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 import msgspec
@@ -76,12 +76,11 @@ def evolve(state: Meeting, event: Event) -> Meeting:
     if not isinstance(event, MeetingEvent):
         return state
     copies = state.copies
-    if event.sighting is not None or event.absorbed:
-        copies = dict(copies)
-        for other in event.absorbed:
-            copies[other.key] = united(copies[other.key], other) if other.key in copies else other
-        if event.sighting is not None:
-            copies[event.sighting.key], _ = joined(copies.get(event.sighting.key), event.sighting)
+    if event.absorbed or event.releases:
+        copies = _regrouped(copies, event.absorbed, event.releases)
+    if event.sighting is not None:
+        one, _ = joined(copies.get(event.sighting.key), event.sighting)
+        copies = {**copies, one.key: one}
     view = state.view if event.view is UNSET else event.view
     return Meeting(
         state.id,
@@ -96,13 +95,20 @@ def evolve(state: Meeting, event: Event) -> Meeting:
     )
 
 
+def _regrouped(copies: dict[str, Sighting], absorbed: Iterable[Sighting], releases: Collection[str] = ()) -> dict[str, Sighting]:
+    """The copies of a meeting, with others, without those that it releases."""
+    kept = {key: copy for key, copy in copies.items() if key not in releases}
+    for other in absorbed:
+        kept[other.key] = united(kept[other.key], other) if other.key in kept else other
+    return kept
+
+
 def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, absorbed: tuple[Meeting, ...] = ()) -> Learned:
     """What follows from one more revision of one copy. tests/domain/rules has a table of cases for each rule."""
     before = meeting
-    for other in absorbed:
-        for copy in other.copies.values():
-            known = meeting.copies.get(copy.key)
-            meeting = replace(meeting, copies={**meeting.copies, copy.key: united(known, copy) if known else copy})
+    taken = _taken(absorbed) if absorbed else _NOTHING
+    if absorbed:
+        meeting = replace(meeting, copies=_regrouped(meeting.copies, taken.copies))
     known = meeting.copies.get(seen.key)
     seen = placed(known, seen)
     copy, news = joined(known, seen)
@@ -121,7 +127,6 @@ def learn(meeting: Meeting, seen: Sighting, cause: Cause, around: Surroundings, 
     shown = changed or view != before.view
     out = settled.outside.get(copy.key)
     private = _newly_private(known, copy, copies, bool(absorbed))
-    taken = _taken(absorbed) if absorbed else _NOTHING
     versions = before.versions or taken.versions
     content_free = _without_content(seen) if out is not None and not _may_count(copy, copies, around) else seen
     kind = _kind(before.view, view, changed)
@@ -230,6 +235,43 @@ def ask_again(meeting: Meeting, cause: Cause, around: Surroundings) -> MeetingNo
     if not asked:
         return None
     return MeetingNoted(account=meeting.account, at=cause.at, recorded_at=cause.recorded_at, cause=cause.event, asks=asked)
+
+
+def regroup(
+    meeting: Meeting,
+    cause: Cause,
+    around: Surroundings,
+    *,
+    releases: Collection[str] = (),
+    comes: tuple[Sighting, ...] = (),
+    absorbed: tuple[Meeting, ...] = (),
+) -> tuple[MeetingEvent, Meeting]:
+    """What records that copies (their keys) are another meeting's now, that others have come, or that all of some meetings are this
+    one's, with nothing new said of any of them; and the meeting after it."""
+    taken = _taken(absorbed)
+    copies = _regrouped(meeting.copies, (*taken.copies, *comes), releases)
+    view = settle(tuple(copies.values()), around).view
+    changed = _changed(meeting.view, view)
+    private = bool(absorbed) and any(c.side == "calendar" and is_private(c) for c in copies.values())
+    purge = private and (meeting.versions or taken.versions)
+    before_asked = (*meeting.asked, *taken.asked)
+    recalls = tuple(a.id for a in before_asked if not a.recalled) if private else unmade(before_asked, copies.values())
+    event = _kind(meeting.view, view, changed)(
+        account=meeting.account,
+        at=cause.at,
+        recorded_at=cause.recorded_at,
+        cause=cause.event,
+        view=view if view != meeting.view or purge else UNSET,
+        absorbed=(*taken.copies, *comes),
+        absorbs=taken.absorbs,
+        releases=tuple(releases),
+        changed=changed,
+        purge=purge,
+        purges=(*meeting.others, *taken.absorbs) if purge else (),
+        asks=(*taken.asked, *asks(Known(meeting.id, copies.values(), view, recalled(before_asked, recalls)), around)),
+        recalls=recalls,
+    )
+    return event, evolve(meeting, event)
 
 
 def absorb(meeting: Meeting, into: UUID, cause: Cause) -> tuple[MeetingAbsorbed, Meeting]:

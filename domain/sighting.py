@@ -45,6 +45,11 @@ def key(provider: str, mailbox: str, id_: str) -> str:
     return f"{provider}|{mailbox}|{id_}"
 
 
+def mailbox_in(copy: Sighting) -> str:
+    """The mailbox that a copy's key names; `crm` of a row."""
+    return copy.key[len(copy.provider) + 1 : -len(copy.id) - 1]
+
+
 def mailbox_of(event: SourceEvent, side: str, user_of_calendar: Callable[[str, str], str | None]) -> str:
     """The mailbox an event speaks of: the CRM; else its user; else the user of the calendar it names; else its source."""
     provenance = event.data.provenance

@@ -35,7 +35,7 @@ from domain.events import (
     UserAdded,
     UserRemoved,
 )
-from domain.identity import alike, identities, likeness, likeness_key, likeness_sought, starts_of
+from domain.identity import identities, is_booking, likeness, likeness_key, likeness_sought, starts_of
 from domain.listing import missing_from
 from domain.meeting import Cause, Meeting, absorb, learn
 from domain.naming import decided_stream, meeting_stream
@@ -56,6 +56,7 @@ from domain.source_events import (
 )
 from services.contacts import Contacts, association_key, order_of
 from services.desk import Desk
+from services.pairing import Pairing
 from services.sealing import keep_all, tokens_of
 from services.tracing import followed, is_listening
 
@@ -108,6 +109,7 @@ class Batch:
         self.settled: Counter[tuple[Rule, Outcome]] = Counter()
         self.cause = Cause("", 0, now)
         self.contacts = Contacts(desk, vault, now)
+        self.pairing = Pairing(desk, self._index)
 
     def decide(self, records: list[LogRecord]) -> tuple[int, list[DeadLetter]]:
         """Decide each record in order, and stop before one that erases: it must be the first of its batch. Returns how many were
@@ -329,31 +331,29 @@ class Batch:
         learned = learn(target, seen, self.cause, self.desk, others)
         stream = learned.meeting.id.hex
         if learned.event is not None:
-            self._record(target, learned.event, learned.meeting, stream, seen, mailbox, others)
+            self._record(target, learned.event, learned.meeting, stream, seen, others)
         return stream, learned.decisions
 
     def _known_by_source(self, event: SourceEvent) -> bool:
         provenance = event.data.provenance
         return bool(self.desk.entries("identities", sighting.key(provenance.provider, event.source, provenance.id)))
 
-    def _record(
-        self, target: Meeting, event: Event, after: Meeting, stream: str, seen: Sighting, mailbox: str, others: tuple[Meeting, ...]
-    ) -> None:
+    def _record(self, target: Meeting, event: Event, after: Meeting, stream: str, seen: Sighting, others: tuple[Meeting, ...]) -> None:
         desk = self.desk
         desk.record_meeting(event, after)
         for other in others:
             gone, absorbed = absorb(other, after.id, self.cause)
             desk.record_meeting(gone, absorbed)
             for copy in other.copies.values():
-                self._index(copy, stream, copy.key.split("|")[1])
+                self._index(copy, stream)
         known = target.copies.get(seen.key)
-        self._index(seen, stream, mailbox, None if others else known)
+        self._index(seen, stream, None if others else known)
         if known is None and target.copies and seen.original is None and (own := self._begun_by(seen).hex) != stream:
             desk.add("identities", _link_key(own), stream)
 
-    def _index(self, copy: Sighting, meeting: str, mailbox: str, known: Sighting | None = None) -> None:
+    def _index(self, copy: Sighting, meeting: str, known: Sighting | None = None) -> None:
         """What leads to this meeting from now on."""
-        desk = self.desk
+        desk, mailbox = self.desk, sighting.mailbox_in(copy)
         if known is None or (known.uid, known.series) != (copy.uid, copy.series):
             for key in identities(copy.provider, mailbox, copy.id, copy.series, copy.uid):
                 desk.put("identities", key, meeting)
@@ -374,23 +374,29 @@ class Batch:
 
     def _found(self, seen: Sighting, mailbox: str) -> tuple[Meeting, tuple[Meeting, ...]]:
         """The meeting this copy belongs to, and those now found to be the same; a new one if there is none."""
-        desk = self.desk
-        streams = desk.named(identities(seen.provider, mailbox, seen.id, seen.series, seen.uid))
-        if seen.link and (linked := _uuid(seen.link)) is not None:
-            streams += [linked] if desk.meeting(linked).copies else desk.named([_link_key(linked)])
-        if likeness(seen):
-            streams += self._alike(seen, streams)
-        found = self._known_of(streams)
+        names = identities(seen.provider, mailbox, seen.id, seen.series, seen.uid)
+        found = self._led(names, seen.link)
+        if is_booking(seen) and self.pairing.part(seen, found.values(), self._led(names[1:], seen.link), self.cause):
+            found = self._led(names, seen.link)
+        if (like := self.pairing.settle(seen, found.values(), self.cause)) is not None:
+            found = self._led(names, seen.link) | self._known_of(like)
         if seen.original is not None or any(seen.key in meeting.copies for meeting in found.values()):
             own = None
         else:
             own = self._begun_by(seen)
-            if (seen.side == "crm" and not found) or desk.has("people", _AWAITED, own.hex):
-                found |= self._known_of(desk.named([_link_key(own.hex)]))
+            if (seen.side == "crm" and not found) or self.desk.has("people", _AWAITED, own.hex):
+                found |= self._known_of(self.desk.named([_link_key(own.hex)]))
         if not found:
-            return desk.new_meeting(own or self._begun_by(seen)), ()
+            return self.desk.new_meeting(own or self._begun_by(seen)), ()
         first, *rest = [found[id_] for id_ in sorted(found)]
         return first, tuple(rest)
+
+    def _led(self, names: Iterable[str], link: str | None) -> dict[UUID, Meeting]:
+        """The meetings to which these names of a copy lead, or its link."""
+        streams = self.desk.named(names)
+        if link and (linked := _uuid(link)) is not None:
+            streams += [linked] if self.desk.meeting(linked).copies else self.desk.named([_link_key(linked)])
+        return self._known_of(streams)
 
     def _known_of(self, streams: Iterable[str]) -> dict[UUID, Meeting]:
         """The meetings that these lead to, those of which nothing is known, or that are another account's, left out."""
@@ -407,40 +413,9 @@ class Batch:
         created = copy.created if copy.created is not None else copy.revisions[0].updated
         return meeting_stream(self.desk.account_id, copy.key, created)
 
-    def _alike(self, seen: Sighting, known: list[str]) -> list[str]:
-        """The meeting that a booking row and its echo make by likeness: the one created nearest, and never one that has its
-        counterpart already."""
-        sought = [stream for start in starts_of(seen) for stream in self.desk.entries("likeness", likeness_key(seen, start, other=True))]
-        if not sought or not self._may_be_like(seen) or any(self._is_paired(self.desk.meeting(stream)) for stream in known):
-            return []
-        best: tuple[int, str, str] | None = None
-        for stream in sought:
-            meeting = self.desk.meeting(stream)
-            if stream in known or self._has_counterpart(meeting, seen):
-                continue
-            for copy in meeting.copies.values():
-                if alike(seen, copy, self._contact_key):
-                    near = (abs((copy.created or 0) - (seen.created or 0)), copy.key, stream)
-                    best = near if best is None or near < best else best
-        return [] if best is None else [best[2]]
-
     def _may_be_like(self, copy: Sighting) -> bool:
         """A calendar copy that is outside is like nothing."""
         return copy.side == "crm" or outside(copy, (copy,), self.desk) is None
-
-    @staticmethod
-    def _is_paired(meeting: Meeting) -> bool:
-        """Are a booking and its calendar meeting in this one already? Then neither seeks the other."""
-        return {"calendar", "crm"} <= {o.side for o in meeting.copies.values() if _may_be_half(o)}
-
-    @staticmethod
-    def _has_counterpart(meeting: Meeting, seen: Sighting) -> bool:
-        """Is another copy of the same kind in this meeting already? Then it is not this one's."""
-        return any(o.side == seen.side and o.key != seen.key and _may_be_half(o) for o in meeting.copies.values())
-
-    def _contact_key(self, contact: str) -> str | None:
-        found = self.desk.contact(contact)
-        return found.key if found is not None else None
 
     def _user_of_calendar(self, provider: str, calendar: str) -> str | None:
         users = self.desk.entries("identities", _calendar_key(provider, calendar))
@@ -471,7 +446,7 @@ class Batch:
         if copy is not None:
             learned = learn(meeting, copy, self.cause, self.desk)
             if learned.event is not None:
-                self._record(meeting, learned.event, learned.meeting, stream, copy, copy.key.split("|")[1], ())
+                self._record(meeting, learned.event, learned.meeting, stream, copy, ())
         return stream, (Decision(Rule.RECORDED, Outcome.APPLIED),)
 
     # --- listings -----------------------------------------------------------------------------------------------------------
@@ -529,12 +504,6 @@ class Batch:
         if learned.event is not None:
             self.desk.record_meeting(learned.event, learned.meeting)
         return learned.event is not None
-
-
-def _may_be_half(copy: Sighting) -> bool:
-    """May this copy be the one half, or the other, of a booking and its echo? A row that is no booking, be it HubSpot's own sync's or
-    ours, says nothing about whose echo a calendar meeting is: it may come before the booking's row or after it."""
-    return copy.original is None and (copy.side == "calendar" or copy.origin == "booking")
 
 
 def _new_guests(copy: Sighting, known: Sighting | None) -> set[str]:

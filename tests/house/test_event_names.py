@@ -215,6 +215,15 @@ GROWN["grown/recalling"] = (
     e.MeetingWithdrawn(**TAKEN_BACK, view=None),
     e.MeetingNoted(**TAKEN_BACK),
 )
+LEFT: dict[str, Any] = COMMON | {"releases": ("hubspot|crm|900",)}
+GROWN["grown/releasing"] = (
+    e.MeetingScheduled(**LEFT),
+    e.MeetingRescheduled(**LEFT),
+    e.MeetingRevised(**LEFT),
+    e.MeetingCancelled(**LEFT),
+    e.MeetingWithdrawn(**LEFT, view=None),
+    e.MeetingNoted(**LEFT),
+)
 FURTHER = [pytest.param(folder, event, id=f"{folder}/{event.NAME}") for folder, events in GROWN.items() for event in events]
 
 LOAD = """

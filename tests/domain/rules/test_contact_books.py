@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -144,17 +145,106 @@ def test_two_calendar_meetings_are_not_alike() -> None:
     assert len(engine.timeline()) == 2
 
 
-def joined(engine: Engine) -> tuple[list[str], int]:
-    """The titles, and how many entries the row is part of."""
-    return sorted(engine.titles()), sum(e["links"].get("hubspot") == "900" for e in engine.timeline())
+# --- rivals -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_booking_joins_one_calendar_meeting_and_does_not_make_two_of_them_one() -> None:
-    """Ana made one at the same time with the same guest herself: it is in the calendar, and stays in the timeline. Which of the
-    two the row joins is whichever was known first, since a merge is not undone."""
-    told = meeting(created=hour(0.05)), meeting("g2", created=hour(0.1), title="Her own"), booked()
-    engine = same_in_any_order(*told, ask=joined)
-    assert joined(engine) == (["Her own", "Kick-off"], 1)
+def pairs(engine: Engine) -> list[tuple[str | None, str | None]]:
+    """Which row goes with which calendar event."""
+    return sorted({(e["links"].get("hubspot"), e["links"].get("google")) for e in engine.timeline()}, key=str)
+
+
+def event(name: str, created: float, **fields: Any) -> Event:
+    """A calendar meeting with the same guest at the same time, made so many minutes later."""
+    return meeting(name, created=hour(created * MINUTE), **fields)
+
+
+def booking(name: str, created: float, revision: float = 0, **fields: Any) -> Event:
+    """A booking row, made so many minutes later."""
+    return booked(revision, created * MINUTE, id=name, **fields)
+
+
+RIVALS: dict[str, tuple[list[Event], list[tuple[str | None, str | None]]]] = {
+    "two events, the nearer one": ([event("g1", 3), event("g2", 6), booking("900", 0)], [("900", "g1"), (None, "g2")]),
+    "two rows, the nearer one": ([event("g1", 3), booking("900", 0), booking("901", 4)], [("900", None), ("901", "g1")]),
+    "two of each": ([event("g1", 1), event("g2", 6), booking("900", 0), booking("901", 5)], [("900", "g1"), ("901", "g2")]),
+    "the nearest first, though the other has to go farther": (
+        [event("g1", 4), event("g2", 9), booking("900", 0), booking("901", 3)],
+        [("900", "g2"), ("901", "g1")],
+    ),
+    "one that is too far": (
+        [event("g1", 4), event("g2", 14), booking("900", 0), booking("901", 3)],
+        [("900", None), ("901", "g1"), (None, "g2")],
+    ),
+    "a row that tells the UID of the farther": (
+        [event("g1", 1), event("g2", 6), booking("900", 0), booking("900", 0, 2, uid="g2@google.example")],
+        [("900", "g2"), (None, "g1")],
+    ),
+    "a row that tells a UID nobody knows": (
+        [event("g1", 1), booking("900", 0), booking("900", 0, 2, uid="other@booking.example")],
+        [("900", None), (None, "g1")],
+    ),
+    "a row that makes way for the next by its UID": (
+        [event("g1", 1), booking("900", 0), booking("900", 0, 2, uid="other@booking.example"), booking("901", 6)],
+        [("900", None), ("901", "g1")],
+    ),
+    "a row by UID beside a nearer one": (
+        [event("g1", 1), booking("900", 9, uid="g1@google.example"), booking("901", 1)],
+        [("900", "g1"), ("901", None)],
+    ),
+    "one that is deleted in the CRM takes its own along": (
+        [event("g1", 1), event("g2", 6), booking("900", 5), row_deleted("900", revision=2)],
+        [(None, "g1")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), RIVALS.values(), ids=RIVALS.keys())
+def test_of_several_alike_the_nearest_go_together_in_any_order(told: list[Event], expected: list[tuple[str | None, str | None]]) -> None:
+    engine = same_in_any_order(*told)
+    assert pairs(engine) == sorted(expected, key=str)
+
+
+def test_a_row_that_goes_elsewhere_leaves_nothing_of_it_behind() -> None:
+    engine = staged(booking("900", 0, title="Booked"), event("g1", 3, title="First", guests=(BO, CY)))
+    left = engine.timeline("152")[0]["meeting"]
+    engine.tell(event("g2", 1, title="Nearer"))
+    assert pairs(engine) == [("900", "g2"), (None, "g1")]
+    assert [(e["title"], e["meeting"], e["links"]) for e in engine.timeline("152")] == [("First", left, {"hubspot": None, "google": "g1"})]
+
+
+def world(seed: int) -> list[Event]:
+    """Rows and events that may be alike, with changes of time, guests and UID, deletions and a colleague's copies."""
+    chance = random.Random(seed)
+    starts, guests = ("2026-04-07T10:00:00", "2026-04-07T12:00:00"), ((BO,), (CY,), (BO, CY))
+    told: list[Event] = []
+    for n in range(chance.randint(1, 3)):
+        name, created = str(900 + n), chance.choice([0, 3, 5, 7, 9, 12])
+        said: dict[str, Any] = {"guests": chance.choice(guests), "start": chance.choice(starts[:1] * 4 + starts[1:]), "title": f"row {n}"}
+        told.append(booking(name, created, **said))
+        again: dict[str, Any] = {
+            "a UID": {"uid": f"g{chance.randint(1, 3)}@google.example"},
+            "a start": {"start": chance.choice(starts)},
+            "guests": {"guests": chance.choice(guests)},
+        }
+        what = chance.choice(["a UID", "a start", "guests", "gone", "", ""])
+        told += [booking(name, created, 2, **said | again[what])] if what in again else [row_deleted(name, revision=2)] if what else []
+    for n in range(1, chance.randint(1, 3) + 1):
+        created = chance.choice([0, 1, 4, 6, 8, 11])
+        said = {"guests": chance.choice(guests), "start": chance.choice(starts[:1] * 4 + starts[1:]), "title": f"event {n}"}
+        told.append(event(f"g{n}", created, **said))
+        what = chance.choice(["a start", "guests", "gone", "a colleague's", "", ""])
+        again = {"a start": {"start": chance.choice(starts)}, "guests": {"guests": chance.choice(guests)}}
+        if what in again:
+            told.append(event(f"g{n}", created, revision=2, **said | again[what]))
+        elif what:
+            theirs = event(f"b{n}", created, uid=f"g{n}@google.example", **BENS, **said)
+            told.append(deleted(f"g{n}", revision=2) if what == "gone" else theirs)
+    return told
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_rivals_go_together_alike_in_any_order(seed: int) -> None:
+    same_in_any_order(*world(seed), before=(connected("502"),), seed=seed)
 
 
 def test_a_booking_and_the_calendar_of_another_account_are_two() -> None:
