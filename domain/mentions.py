@@ -70,6 +70,11 @@ def alike(one: str | None, other: str | None) -> bool:
     return one == other or _keys_only(one) == _keys_only(other)
 
 
+def is_marked(text: str) -> bool:
+    """May a token stand in it?"""
+    return _OPENS in text
+
+
 def unmarked(text: str | None) -> str | None:
     """What comes from outside, without what only we may say."""
     return _MARKED.sub(r"\1", text) if text and _OPENS in text else text

@@ -154,7 +154,7 @@ class Cursor(Struct, frozen=True, kw_only=True):
     """How far one feed of a link was read. `feed` is `events` (a calendar), `meetings`, `contacts`, `owners` (a CRM). `value` is the
     provider's sync token or delta link, or our own note (JSON), sealed where it is kept; None: read from the beginning. `due_at`
     when it is to be read next, `read_at` when it was last read to its end, `failures` how often in a row it could not, and
-    `reason` why, for a person. `until` and `lease` are the claim's."""
+    `reason` why, for a person; with no failures it names what alone is still to be read. `until` and `lease` are the claim's."""
 
     link: Link
     feed: str
@@ -397,8 +397,9 @@ class Deliveries(Protocol):
 class Pulled(NamedTuple):
     """A page of what a side said: source events in the public form (dicts, see `rendezvous translate`), what of the page could not be
     said, and, on the last page only, the cursor's next value. A page may hold nothing. `more`: the last page, but not the end of what
-    there is; read on at once. `examined` are the same events, one for one, as `source_events.read` gives them, where whoever said them
-    has had them read; else there are none."""
+    there is; read on at once. `examined` are more of them, as `source_events.read` gives them, of a side whose adapter has had them
+    examined: they stand beside `events`, and nobody need examine them again. `refused` of the last page is what the feed goes on
+    without, and tries again by itself."""
 
     events: list[dict[str, Any]]
     refused: list[tuple[str, str]]

@@ -152,7 +152,8 @@ def _outside(outside: Outside | None) -> list[Check]:
 
     at, grants = now(), outside.grants.all()
     try:
-        return [_permissions(grants), _feeds(outside, grants, at), _channels(outside, at), _failed(outside), _waiting(outside, at)]
+        checks = [_permissions(grants), _feeds(outside, grants, at), *_unread(outside, grants)]
+        return [*checks, _channels(outside, at), _failed(outside), _waiting(outside, at)]
     finally:
         outside.close()
 
@@ -162,6 +163,16 @@ def _permissions(grants: list[Grant]) -> Check:
     live = sum(grant.state == "live" for grant in grants)
     says = f"{counted(len(lost), 'permission')} lost, of {_named(lost)}: have these users connect again"
     return Check("permissions", not lost, says if lost else f"{counted(live, 'permission')} live")
+
+
+def _unread(outside: Outside, grants: list[Grant]) -> list[Check]:
+    """Said only where there is something: what feeds go on without, and go on trying to read."""
+    live = {grant.link for grant in grants if grant.state == "live"}
+    partly = [c for c in outside.cursors.all() if c.link in live and c.reason and not c.failures and c.read_at is not None]
+    if not partly:
+        return []
+    says = f"{counted(len(partly), 'feed')} could not read everything, of {_named([c.link for c in partly])}"
+    return [Check("unread", False, f"{says}; {partly[0].reason}. It is tried again by itself")]
 
 
 def _feeds(outside: Outside, grants: list[Grant], now: int) -> Check:

@@ -2,7 +2,7 @@
 
 What must stay true:
 - a cursor moves only after the last page is durably in the log: whoever dies in between reads the same again, and the log knows it;
-- a notice is done only when what it came to is in the log;
+- a notice is done only when what it came to is in the log; one that always fails keeps no other from it, and is tried ever more rarely;
 - a feed has one reader at a time, by lease, which pages extend; whoever lost it keeps nothing;
 - a link that fails waits by itself: longer each time, or as long as its provider said; one that lost its authorisation keeps its
   cursor and waits for somebody to connect it again. Failing links have a part of the threads, so that the others always have some;
@@ -18,8 +18,9 @@ import random
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -59,6 +60,8 @@ _FIRST_MS, _LONGEST_MS = 2_000, 900_000
 _LOST_MS = 3_600_000
 _FIRSTS = {"events": ("owners", "contacts"), "meetings": ("owners", "contacts"), "contacts": ("owners",)}
 _AWAITED_MS = 1_000
+# So many notices that fail one after another say that it is not about them.
+_ALONE = 5
 # How old the knowledge of contacts may be, and how long a calendar's changes wait for younger.
 _FRESH_MS, _PATIENT_MS = 10_000, 15_000
 
@@ -114,6 +117,7 @@ class Ingest:
         self.clock, self._pace, self._pushing, self._dice = clock, pace, pushing, dice
         self.awaited_until = 0
         self._waiting: dict[Link, int] = {}
+        self._failing: dict[tuple[str, str], int] = {}
 
     def read(self, cursor: Cursor) -> int:
         """Read a claimed cursor to its end and keep it; how many events that was."""
@@ -192,7 +196,7 @@ class Ingest:
             raise Refused(f"{cursor.feed} of {cursor.link.provider} are not set up here")
         counts = Counts()
         for page in feed.pull(cursor.link, cursor.value, began):
-            if page.events and not (counts.accepted or counts.duplicate) and self._is_early(cursor):
+            if (page.events or page.examined) and not (counts.accepted or counts.duplicate) and self._is_early(cursor):
                 return None
             counts = counts.plus(self._publish(cursor.link.account, page))
             cursor = self._held(cursor)
@@ -210,7 +214,7 @@ class Ingest:
         if page.more:
             return replace(cursor, value=page.next, due_at=now, failures=0, reason=None)
         due_at = now + self._spread(self._pace.pushed if self._is_pushed(cursor, now) else self._pace.alone)
-        return replace(cursor, value=page.next, due_at=due_at, read_at=began, failures=0, reason=None)
+        return replace(cursor, value=page.next, due_at=due_at, read_at=began, failures=0, reason=_unread(page))
 
     def _is_pushed(self, cursor: Cursor, now: int) -> bool:
         if cursor.link.provider in self._pushing:
@@ -249,18 +253,41 @@ class Ingest:
         except Stop:
             raise
         except (TryAgain, Deauthorised) as error:
+            about_one = isinstance(error, TryAgain) and error.after is None
+            if about_one and len(notices) > 1:
+                return self._hear_apart(notices)
             log.warning("notices wait", account=link.account, provider=link.provider, error=type(error).__name__, reason=str(error))
-            return 0
+            if about_one:
+                self._put_aside(notices[0])
         except Exception as error:  # a refusal, or our own bug, as in `read`
             if len(notices) > 1:
                 return sum(self.hear([one]) for one in notices)
             log.error("bug", account=link.account, provider=link.provider, error=type(error).__name__, where=where(error))
-            return 0
+            self._put_aside(notices[0])
+        return 0
+
+    def _hear_apart(self, notices: Sequence[Notice]) -> int:
+        """One of these fails, or all do: then the provider does, and the rest is left alone."""
+        events = 0
+        for number, one in enumerate(notices, 1):
+            events += self.hear([one])
+            if number == _ALONE and all(self._failing.get((failed.account, failed.id)) for failed in notices[:number]):
+                break
+        return events
+
+    def _put_aside(self, notice: Notice) -> None:
+        """For longer each time."""
+        name = (notice.account, notice.id)
+        self._failing[name] = tries = self._failing.get(name, 0) + 1
+        with suppress(TryAgain):  # then it comes again when its lease is over
+            self.inbox.extend([notice], self.clock() + min(NOTICE_LEASE_MS * 2 ** min(tries - 1, 10), _LONGEST_MS))
 
     def _hear(self, link: Link, notices: Sequence[Notice]) -> int:
         said = self._readers[link.provider].read(link, [one.body for one in notices], self.clock())
         counts = self._publish(link.account, said)
         self.inbox.done(notices)
+        for one in notices:
+            self._failing.pop((one.account, one.id), None)
         log.info("heard", account=link.account, provider=link.provider, notices=len(notices), **counts._asdict())
         return counts.accepted + counts.duplicate
 
@@ -269,18 +296,18 @@ class Ingest:
         for what, reason in said.refused:
             log.debug("refused", account=account, what=what, reason=reason)
         outcomes = Counter[str]()
-        for start in range(0, len(said.events), BATCH):
-            receipts = self._accepted(account, said, slice(start, start + BATCH))
+        for receipts in self._accepted(account, said):
             outcomes.update(receipt.outcome for receipt in receipts)
             for receipt in receipts:
                 if receipt.outcome == "rejected":
                     log.warning("rejected", account=account, id=receipt.id, errors=[error.pointer for error in receipt.errors])
         return Counts(outcomes["accepted"], outcomes["duplicate"], outcomes["rejected"] + len(said.refused))
 
-    def _accepted(self, account: str, said: Pulled, some: slice) -> list[Receipt]:
-        if said.examined:
-            return self._publisher.accept_read(said.examined[some], account)
-        return self._publisher.accept([msgspec.json.encode(event) for event in said.events[some]], account)
+    def _accepted(self, account: str, said: Pulled) -> Iterator[list[Receipt]]:
+        for start in range(0, len(said.examined), BATCH):
+            yield self._publisher.accept_read(said.examined[start : start + BATCH], account)
+        for start in range(0, len(said.events), BATCH):
+            yield self._publisher.accept([msgspec.json.encode(event) for event in said.events[start : start + BATCH]], account)
 
 
 class Ingesting:
@@ -388,6 +415,14 @@ def where(error: Exception) -> str:
     """Where an error was raised. Its text is left out, and so are the values around it: they may be somebody's name."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+
+
+def _unread(page: Pulled) -> str | None:
+    """What a feed goes on without, and goes on trying to read: it is named on its last page."""
+    if not page.refused:
+        return None
+    (what, reason), *others = page.refused
+    return f"{what}: {reason}" + (f"; and {len(others):,} more" if others else "")
 
 
 def _names(cursor: Cursor) -> dict[str, Any]:

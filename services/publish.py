@@ -64,7 +64,7 @@ class Publisher:
         return self._accept([_examined(raw, account, ours=False) for raw, account in told])
 
     def accept_read(self, events: Sequence[SourceEvent], account: str) -> list[Receipt]:
-        """As `accept`, for events that `source_events.read` has given to an adapter of ours."""
+        """As `accept`, for events that an adapter of ours has had examined, by `source_events.examined` or `read`."""
         return self._accept([_admitted(event, account, ours=False) for event in events])
 
     def _accept(self, examined: Sequence[SourceEvent | Receipt], dry_run: bool = False, ours: bool = False) -> list[Receipt]:

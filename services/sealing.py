@@ -7,9 +7,11 @@ Both doors use it: `publish` before anything is appended, `sync` for records tha
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from domain import mentions
@@ -18,7 +20,6 @@ from domain.source_events import (
     ActivatedData,
     ConfiguredData,
     ContactData,
-    Envelope,
     MeetingData,
     MergedData,
     Participant,
@@ -29,6 +30,23 @@ from domain.source_events import (
 
 _encoder = msgspec.json.Encoder()
 
+_Named = tuple[str, str | None]
+"""An address, and the name that was told with it."""
+
+
+class _Kept(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What is written of a `source_events.Envelope`, so that an event and its data are encoded in one go."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    account: str
+    data: Any
+    subject: str
+    time: datetime | None = None
+    sequence: str | None = None
+
 
 def keep(event: SourceEvent, vault: Vault) -> SourceEvent:
     """The event in its kept form; itself if it is in it already."""
@@ -38,15 +56,12 @@ def keep(event: SourceEvent, vault: Vault) -> SourceEvent:
 def keep_all(events: list[SourceEvent], vault: Vault) -> list[SourceEvent]:
     """The events in their kept form, every address of them sealed in one go."""
     bared = [_bared(e) for e in events]
-    wanted: dict[str, dict[tuple[str, str | None], None]] = {}
+    wanted: dict[str, dict[_Named, None]] = {}
     for event in bared:
         wanted.setdefault(event.account, {}).update(dict.fromkeys(_people(event)))
-    tokens: dict[tuple[str, str, str | None], str] = {}
     sealed = vault.seal_all({account: list(people) for account, people in wanted.items() if people})
-    for account, found in sealed.items():
-        for (address, name), token in zip(wanted[account], found, strict=True):
-            tokens[account, address, name] = token
-    return [_sealed(e, tokens) for e in bared]
+    tokens = {account: dict(zip(wanted[account], found, strict=True)) for account, found in sealed.items()}
+    return [_sealed(e, tokens.get(e.account, {})) for e in bared]
 
 
 def _bared(event: SourceEvent) -> SourceEvent:
@@ -56,7 +71,7 @@ def _bared(event: SourceEvent) -> SourceEvent:
     return event
 
 
-def _people(event: SourceEvent) -> list[tuple[str, str | None]]:
+def _people(event: SourceEvent) -> list[_Named]:
     match event.data:
         case MeetingData() as m:
             return [(g.email, g.name) for g in m.participants.values() if g.email] + _typed(m)
@@ -71,13 +86,18 @@ def _people(event: SourceEvent) -> list[tuple[str, str | None]]:
     return []
 
 
-def _typed(m: MeetingData) -> list[tuple[str, str | None]]:
-    return [(address, None) for text in _texts(m) if text and "@" in text for address in mentions.addresses(text)]
+def _typed(m: MeetingData) -> list[_Named]:
+    return [(address, None) for text in _texts(m) for address in mentions.addresses(text)] if "@" in _text(m) else []
 
 
 def _texts(m: MeetingData) -> tuple[str | None, ...]:
     """What somebody may have typed an address into."""
     return m.title, m.description, m.location, m.conference_url
+
+
+def _text(m: MeetingData) -> str:
+    """All of them, to be looked through in one go: nearly always there is nothing to be found."""
+    return f"{m.title}{m.description}{m.location}{m.conference_url}"
 
 
 def _with_texts(m: MeetingData, change: Callable[[str | None], str | None]) -> MeetingData:
@@ -97,36 +117,35 @@ def _nobody(contact: str) -> str:
     return f"contact:{contact}"
 
 
-def _sealed(event: SourceEvent, tokens: dict[tuple[str, str, str | None], str]) -> SourceEvent:
-    account = event.account
+def _sealed(event: SourceEvent, tokens: dict[_Named, str]) -> SourceEvent:
     data: Any = event.data
     match data:
         case MeetingData():
             if data.participants:
                 # Their keys are the publisher's own and may be addresses: numbers say as much.
-                participants = {str(n): _sealed_one(g, account, tokens) for n, g in enumerate(data.participants.values(), 1)}
+                participants = {str(n): _sealed_one(g, tokens) for n, g in enumerate(data.participants.values(), 1)}
                 data = replace(data, participants=participants)
-            if any(text and "@" in text for text in _texts(data)):
-                data = _with_texts(data, lambda text: mentions.sealed(text, lambda address: tokens[account, address, None]))
+            if "@" in _text(data):
+                data = _with_texts(data, lambda text: mentions.sealed(text, lambda address: tokens[address, None]))
         case ContactData() | MergedData() if data.sealed is None and (data.email or data.name):
             # `email` says in the kept form only that there is one; what it is stands in the seal.
-            token = tokens[account, data.email or _nobody(event.subject), data.name]
+            token = tokens[data.email or _nobody(event.subject), data.name]
             data = replace(data, email="sealed" if data.email else None, name=None, sealed=token)
         case UserData() if data.email or data.aliases:
-            sealed = [tokens[account, a, None] for a in (data.email, *data.aliases) if a]
+            sealed = [tokens[a, None] for a in (data.email, *data.aliases) if a]
             data = UserData(None, [], sealed)
         case ConfiguredData() if data.never_log.addresses:
-            sealed = [tokens[account, a, None] for a in data.never_log.addresses if a.strip()]
+            sealed = [tokens[a, None] for a in data.never_log.addresses if a.strip()]
             data = replace(data, never_log=replace(data.never_log, addresses=[], sealed=data.never_log.sealed + sealed))
         case ActivatedData() if address := _own_address(data):
-            data = replace(data, address=None, sealed=tokens[account, address, None])
+            data = replace(data, address=None, sealed=tokens[address, None])
     return event if data is event.data else replace(event, data=data)
 
 
-def _sealed_one(g: Participant, account: str, tokens: dict[tuple[str, str, str | None], str]) -> Participant:
+def _sealed_one(g: Participant, tokens: dict[_Named, str]) -> Participant:
     if not g.email:
         return g if g.name is None else replace(g, name=None)  # a name without an address has no key to be sealed under
-    return Participant(None, None, g.roles, g.participation_status, tokens[account, g.email, g.name])
+    return Participant(None, None, g.roles, g.participation_status, tokens[g.email, g.name])
 
 
 def as_told(event: SourceEvent) -> SourceEvent:
@@ -136,8 +155,8 @@ def as_told(event: SourceEvent) -> SourceEvent:
         case MeetingData():
             if any(g.sealed is not None for g in data.participants.values()):
                 data = replace(data, participants={key: replace(g, sealed=None) for key, g in data.participants.items()})
-            if (bare := tuple(map(mentions.unmarked, _texts(data)))) != _texts(data):
-                data = replace(data, title=bare[0], description=bare[1], location=bare[2], conference_url=bare[3])
+            if mentions.is_marked(_text(data)):
+                data = _with_texts(data, mentions.unmarked)
         case ContactData() | MergedData() | ActivatedData() if data.sealed is not None:
             data = replace(data, sealed=None)
         case UserData() if data.sealed:
@@ -150,16 +169,16 @@ def as_told(event: SourceEvent) -> SourceEvent:
 def encode(event: SourceEvent) -> bytes:
     """A kept event as a structured CloudEvent, ready for the log."""
     return _encoder.encode(
-        Envelope(
+        _Kept(
             specversion="1.0",
             id=event.id,
             source=event.source,
             type=f"rendezvous.{event.kind}.v1",
             account=event.account,
+            data=event.data,
             subject=event.subject,
             time=event.time,
             sequence=event.sequence,
-            data=msgspec.Raw(_encoder.encode(event.data)),
         )
     )
 

@@ -21,13 +21,12 @@ from typing import Any
 
 from adapters import listing, wording
 from adapters.google import calling
-from adapters.google.translate import examined
+from adapters.google.translate import Examined, examined
 from adapters.http import Api
 from adapters.listing import Held, Listing
-from adapters.wording import Translated
 from domain.errors import Deauthorised, TryAgain
 from domain.outside import Grant, Grants, Link, Pulled
-from domain.source_events import SourceEvent
+from domain.source_events import DeletedData, MeetingData, SourceEvent
 
 PAGE = 2500
 """Events of a page: Google's most."""
@@ -41,7 +40,6 @@ SAID_AT_ONCE = 500
 _ALWAYS = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 # A token that is no longer good: 410 by the documents; 400 by what others have seen, for one that was never good.
 _NO_TOKEN = (400, 410)
-_DELETED = "rendezvous.meeting.deleted.v1"
 
 
 class GoogleFeed:
@@ -97,7 +95,7 @@ class _Reading:
             items = [item for item in body.get("items") or () if isinstance(item, dict)]
             listed = {str(item["id"]): Held(str(item["id"])) for item in items if item.get("id") and item.get("status") != "cancelled"}
             for pulled in self._said(body, deletions=lost is not None):
-                listed |= {id: found for id, found in listing.held_by(pulled.events).items() if id in listed}
+                listed |= {id: found for id, found in listing.held_by(map(_when, pulled.examined)).items() if id in listed}
                 yield pulled
             held |= listed
             marks.append(wording.digest([body.get("updated"), [(item.get("id"), item.get("etag")) for item in items]]))
@@ -125,12 +123,12 @@ class _Reading:
         """The page, and then what must be read by id: what was cut short, and with `deletions` those, too."""
         unread = list[str]()
         for part in _parts(body):
-            said, read = self._translated([part])
-            yield _pulled(said, read)
+            said = self._translated([part])
+            yield _pulled(said)
             unread += [hint.id for hint in said.hints]
-            unread += [event["subject"] for event in said.events if deletions and event["type"] == _DELETED]
+            unread += [event.subject for event in said.events if deletions and isinstance(event.data, DeletedData)]
         for start in range(0, len(unread), READ_AT_ONCE):
-            yield _pulled(*self._translated(self._read(unread[start : start + READ_AT_ONCE])))
+            yield _pulled(self._translated(self._read(unread[start : start + READ_AT_ONCE])))
 
     def _read(self, ids: Iterable[str]) -> Iterator[dict[str, Any]]:
         """These events as they are now; without those that nobody has any more."""
@@ -140,7 +138,7 @@ class _Reading:
             if status == 200:
                 yield body
 
-    def _translated(self, bodies: Iterable[object]) -> tuple[Translated, list[SourceEvent]]:
+    def _translated(self, bodies: Iterable[object]) -> Examined:
         return examined(bodies, self._link.account, self._link.user, self._calendar, self._grant.address)
 
 
@@ -154,8 +152,17 @@ def _parts(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield body | {"items": items[start : start + SAID_AT_ONCE]}
 
 
-def _pulled(said: Translated, read: list[SourceEvent]) -> Pulled:
-    return Pulled(said.events, [(one.what, one.reason) for one in said.refused], examined=read)
+def _pulled(said: Examined) -> Pulled:
+    return Pulled([], [(one.what, one.reason) for one in said.refused], examined=said.events)
+
+
+def _when(event: SourceEvent) -> dict[str, Any]:
+    """As much of it as `listing.held_by` reads."""
+    data = event.data
+    if not isinstance(data, MeetingData):
+        return {"subject": event.subject, "data": {}}
+    told = {"start": data.start.isoformat(), "duration": data.duration}
+    return {"subject": event.subject, "data": told | {"recurrenceRules": data.recurrence_rules, "addedStarts": data.added_starts}}
 
 
 def _next(body: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ Field by field from the Calendar API reference, Events resource; `recurrence` li
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -25,6 +25,24 @@ _FIXED_ZONE = re.compile(r"(?:GMT|UTC)([+-])(0?[0-9]|1[0-4])(?::?([0-5][0-9]))?"
 _LINE = re.compile(r'(?P<name>[A-Za-z-]+)(?P<parameters>(?:;[A-Za-z-]+=(?:"[^"]*"|[^:;"]*))*):(?P<value>.*)')
 _ZONE_PARAMETER = re.compile(r';TZID=("[^"]*"|[^:;"]*)', re.IGNORECASE)
 _STAMP = re.compile(r"(?P<day>[0-9]{8})(?:[Tt](?P<clock>[0-9]{6})(?P<utc>[Zz])?)?")
+
+
+class Rhythm(NamedTuple):
+    """How often: RRULE values, and starts that are local in the meeting's zone."""
+
+    rules: list[str]
+    excluded: list[datetime]
+    added: list[datetime]
+
+
+class When(NamedTuple):
+    """`start` is local in `time_zone` (IANA; None: floating or all-day), `duration` ISO 8601."""
+
+    start: datetime
+    time_zone: str | None
+    duration: str
+    all_day: bool
+    rhythm: Rhythm
 
 
 class _Point(NamedTuple):
@@ -46,22 +64,15 @@ class _Frame(NamedTuple):
 # --- when -------------------------------------------------------------------------------------------------------------
 
 
-def times(event: dict[str, Any], time_zone: str | None) -> dict[str, Any]:
-    """`start`, `timeZone`, `duration`, `showWithoutTime` and the recurrence of a live event; `time_zone` is its page's.
-    Raises `BadInput`."""
+def times(event: dict[str, Any], time_zone: str | None) -> When:
+    """When a live event is; `time_zone` is its page's. Raises `BadInput`."""
     start = _point(event.get("start"), "start", time_zone)
     if start is None:
         raise BadInput("start", "missing: neither a date nor a time")
     unspecified = event.get("endTimeUnspecified") is True
     end = None if unspecified else _point(event.get("end"), "end", start.zone)
     frame = _frame(start, series=bool(event.get("recurrence")))
-    return {
-        "start": frame.start.isoformat(),
-        "timeZone": frame.zone,
-        "duration": _length(start, end),
-        "showWithoutTime": frame.all_day,
-        **_recurrence(event.get("recurrence"), frame),
-    }
+    return When(frame.start, frame.zone, _length(start, end), frame.all_day, _recurrence(event.get("recurrence"), frame))
 
 
 def _point(value: object, field: str, default_zone: str | None) -> _Point | None:
@@ -71,10 +82,10 @@ def _point(value: object, field: str, default_zone: str | None) -> _Point | None
     if not isinstance(value, dict):
         raise BadInput(field, "not an object")
     zone = legible(value.get("timeZone")) or default_zone
-    if value.get("dateTime") is not None:
-        return _Point(_placed(value["dateTime"], field, zone), zone)
-    if value.get("date") is not None:
-        return _Point(_day(value["date"], field))
+    if (text := value.get("dateTime")) is not None:
+        return _Point(_placed(text, field, zone), zone)
+    if (text := value.get("date")) is not None:
+        return _Point(_day(text, field))
     return None
 
 
@@ -114,28 +125,29 @@ def _frame(start: _Point, *, series: bool) -> _Frame:
     if at.tzinfo is None:
         return _Frame(at)
     zone, written_in = _zone(at, start.zone, series=series)
-    local = _wall_clock(at, ZoneInfo(zone))
+    local = _wall_clock(at, zone)
     if series and local.date() != _wall_clock(at, written_in).date():
         # The days of the rule (BYDAY, BYMONTHDAY) would be the days before or after.
         raise BadInput("start.timeZone", f"a series {at.utcoffset()} from UTC, of which UTC would change the days")
     if local.fold and not series:
         # A local time in a fold means the first of the two; the second can only be said outside its zone.
         return _Frame(_wall_clock(at, UTC), "UTC", UTC)
-    return _Frame(local.replace(fold=0) if local.fold else local, zone, written_in)
+    return _Frame(local.replace(fold=0) if local.fold else local, zone.key, written_in)
 
 
-def _zone(at: datetime, name: str | None, *, series: bool) -> tuple[str, tzinfo]:
+def _zone(at: datetime, name: str | None, *, series: bool) -> tuple[ZoneInfo, tzinfo]:
     """The IANA zone to say this time in, and the zone it was written in: the same, unless that is a fixed offset."""
     written_in = _tz(name) if name else at.tzinfo
     if isinstance(written_in, ZoneInfo):
-        return written_in.key, written_in
+        return written_in, written_in
     if written_in is not None:
-        return _fixed_zone(written_in.utcoffset(at) or timedelta()), written_in
+        return ZoneInfo(_fixed_zone(written_in.utcoffset(at) or timedelta())), written_in
     if series:
         raise BadInput("start.timeZone", f"no IANA time zone: {(name or '')[:80]!r}")
-    return "UTC", UTC
+    return ZoneInfo("UTC"), UTC
 
 
+@lru_cache(maxsize=1024)
 def _tz(name: str) -> tzinfo | None:
     """An IANA zone, or an offset as Google writes one for a zone (`GMT+05:30`)."""
     if source_events.zone_exists(name):
@@ -173,7 +185,18 @@ def _length(start: _Point, end: _Point | None) -> str:
         return "PT0S"
     if not isinstance(end.at, datetime) or (start.at.tzinfo is None) != (end.at.tzinfo is None):
         raise BadInput("end", "not of the same sort as the start")
-    return _duration(_absolute(end.at) - _absolute(start.at))
+    return _duration(_passed(start.at, end.at))
+
+
+def _passed(start: datetime, end: datetime) -> timedelta:
+    """What passed, and not what the clocks show. Raises `BadInput`."""
+    if type(start.tzinfo) is timezone is type(end.tzinfo) and _is_ordinary(start) and _is_ordinary(end):
+        return end - start  # which is right between fixed offsets, as nearly all are, and is found out faster
+    return _absolute(end) - _absolute(start)
+
+
+def _is_ordinary(at: datetime) -> bool:
+    return MINYEAR < at.year < MAXYEAR
 
 
 def _length_in_days(start: date, end: _Point | None) -> str:
@@ -205,53 +228,55 @@ def _absolute(at: datetime) -> datetime:
     return _wall_clock(at, UTC) if at.tzinfo else at
 
 
-def original_start(value: object, time_zone: str | None) -> str | None:
-    """Where the series would have it: an instant, of a date its midnight in UTC. Raises `BadInput`."""
+def original_start(value: object, time_zone: str | None) -> datetime | None:
+    """Where the series would have it: an instant in UTC, of a date its midnight. Raises `BadInput`."""
     point = _point(value, "originalStartTime", time_zone)
     if point is None:
         return None
     at = _absolute(point.at) if isinstance(point.at, datetime) else datetime.combine(point.at, time())
-    return f"{at.isoformat()}Z"
+    return at.replace(tzinfo=UTC)
 
 
 # --- how often --------------------------------------------------------------------------------------------------------
 
 
-def _recurrence(lines: object, frame: _Frame) -> dict[str, list[str]]:
+def _recurrence(lines: object, frame: _Frame) -> Rhythm:
     """Google's `recurrence`: RRULE values as they are, EXDATE and RDATE as starts local in the meeting's zone.
 
     >>> said = _recurrence(["RRULE:FREQ=DAILY", "EXDATE:20260310T090000Z"], _Frame(datetime(2026, 3, 9, 10), "Europe/Paris"))
-    >>> said["recurrenceRules"], said["excludedStarts"]
-    (['FREQ=DAILY'], ['2026-03-10T10:00:00'])
+    >>> said.rules, said.excluded
+    (['FREQ=DAILY'], [datetime.datetime(2026, 3, 10, 10, 0)])
     """
-    found: dict[str, list[str]] = {"recurrenceRules": [], "excludedStarts": [], "addedStarts": []}
-    if lines is not None and not isinstance(lines, list):
+    found = Rhythm([], [], [])
+    if lines is None:
+        return found
+    if not isinstance(lines, list):
         raise BadInput("recurrence", "not a list")
-    for line in lines or ():
+    for line in lines:
         match = _LINE.fullmatch(wording.clean(line, None) or "")
         if match is None:
             raise BadInput("recurrence", "a line that is no iCalendar property")
         name, parameters, value = match.groups()
         if name.upper() == "RRULE":
-            found["recurrenceRules"].append(value)
+            found.rules.append(value)
         elif name.upper() == "EXDATE":
-            found["excludedStarts"] += _starts(value, parameters, frame)
+            found.excluded.extend(_starts(value, parameters, frame))
         elif name.upper() == "RDATE":
-            found["addedStarts"] += _starts(value, parameters, frame)
+            found.added.extend(_starts(value, parameters, frame))
         else:
             # EXRULE above all: without it the series would have occurrences that it has not.
             raise BadInput("recurrence", f"{name[:40]} cannot be carried")
     return found
 
 
-def _starts(value: str, parameters: str, frame: _Frame) -> list[str]:
+def _starts(value: str, parameters: str, frame: _Frame) -> list[datetime]:
     """The starts of one EXDATE or RDATE; of a period its start."""
     given = _ZONE_PARAMETER.search(parameters)
     tz = frame.written_in
     if given and (tz := _tz(given[1].strip('"'))) is None:
         raise BadInput("recurrence", f"no IANA time zone: {given[1][:80]!r}")
     try:
-        return [_listed(text.partition("/")[0].strip(), tz, frame).isoformat() for text in value.split(",") if text.strip()]
+        return [_listed(text.partition("/")[0].strip(), tz, frame) for text in value.split(",") if text.strip()]
     except ValueError:
         raise BadInput("recurrence", "a start that is no date or time") from None
 
@@ -288,6 +313,8 @@ def _parsed(text: object) -> datetime | None:
 def moment(text: object) -> datetime | None:
     """An RFC 3339 instant, in UTC."""
     parsed = _parsed(text)
+    if parsed is not None and parsed.tzinfo is UTC:
+        return parsed
     try:
         return parsed.astimezone(UTC) if parsed and parsed.tzinfo else None
     except OverflowError:
@@ -300,8 +327,9 @@ def usable_zone(value: object) -> str | None:
     return name if name and _tz(name) else None
 
 
-def legible(value: object) -> str | None:
-    """Text worth keeping: no control characters, not empty."""
-    if isinstance(value, str) and value.isprintable():  # nearly all of it is, and that is found out faster than what to take away
-        return value or None
-    return wording.clean(value, None) or None
+def legible(value: object, limit: int | None = None) -> str | None:
+    """Text worth keeping: no control characters, cut at `limit` characters, not empty."""
+    if not isinstance(value, str):
+        return None
+    # Nearly all of it is printable, and that is found out faster than what to take away.
+    return (value[:limit] if value.isprintable() else wording.clean(value, limit)) or None

@@ -2,7 +2,8 @@
 
 What must stay true:
 - pure and total: whatever JSON a body holds, `translate` raises nothing; an item is said, refused or to be read, never lost;
-- whatever is said here, the source log accepts: every event has passed `source_events.read`;
+- whatever is said here, the source log accepts: every event is as `source_events.read` would give it, and what might be too large for
+  it goes through it;
 - ids and etags are opaque. An instance's id names neither its series nor its day (Calendar API, "Events: instances");
 - what Google leaves out is unknown, never empty: a time that a tombstone lacks, a guest list that was cut short.
 
@@ -15,9 +16,9 @@ When it takes place, and how often, is read in times.py. Field by field from the
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -26,7 +27,17 @@ from adapters.google.times import legible, moment, original_start, times, usable
 from adapters.wording import Hint, Refused, Translated
 from domain import source_events
 from domain.errors import BadInput
-from domain.source_events import SourceEvent
+from domain.source_events import (
+    DeletedData,
+    Kind,
+    LooseProvenance,
+    MeetingData,
+    Participant,
+    Provenance,
+    Roles,
+    SourceEvent,
+    Status,
+)
 
 LINK_PROPERTY = "rendezvousMeeting"
 """The private extended property in which our own writes carry our meeting id."""
@@ -37,7 +48,8 @@ _SIGNS_OF_AN_EVENT = frozenset(("start", "end", "status", "iCalUID", "recurringE
 _AT_ONCE = timedelta(seconds=5)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_KINDS = {
+_Answer = Literal["needs-action", "accepted", "declined", "tentative"]
+_KINDS: dict[str, Kind] = {
     "default": "meeting",
     "fromGmail": "meeting",
     "focusTime": "focus",
@@ -45,8 +57,10 @@ _KINDS = {
     "workingLocation": "working-location",
     "birthday": "birthday",
 }
-_ANSWERS = {"needsAction": "needs-action", "accepted": "accepted", "declined": "declined", "tentative": "tentative"}
+_ANSWERS: dict[str, _Answer] = {"needsAction": "needs-action", "accepted": "accepted", "declined": "declined", "tentative": "tentative"}
 _PRIVATE = ("private", "confidential")
+# By whether somebody is the owner, and whether he may stay away.
+_ROLES = {(owner, optional): Roles(owner=owner, attendee=True, optional=optional) for owner in (True, False) for optional in (True, False)}
 # Who may read a calendar, but not what stands in its private events; and who sees no details of any.
 _OUTSIDERS = ("reader", "writerWithoutPrivateAccess")
 _BLIND = ("freeBusyReader", "none")
@@ -54,14 +68,24 @@ _BLIND = ("freeBusyReader", "none")
 _DETAILS = ("summary", "organizer", "creator", "attendees")
 # Calendars that are no person's: rooms, groups, imported ones.
 _NOBODYS = ".calendar.google.com"
-_Accepted = tuple[dict[str, Any], SourceEvent]
+# So many guests, and so many characters of what Google sets no bound to, surely fit into an event of the log (MAX_BYTES): beside them it
+# has a few thousand, and in JSON a clean character takes four bytes at most.
+_FEW, _SHORT = 20, 14_000
+_NAME = 200
+"""Characters of a name that is no matter for the log's limits, alone or in another."""
+
+_Where = TypeVar("_Where", Provenance, LooseProvenance)
 
 
 class _Mailbox(NamedTuple):
+    """`usual`: the log has nothing against its names."""
+
     account: str
     user: str
     calendar: str
     address: str | None
+    source: str
+    usual: bool
 
 
 class _Page(NamedTuple):
@@ -101,35 +125,50 @@ def translate(bodies: Iterable[object], *, account: str, user: str, calendar: st
     >>> said.refused
     [Refused(what='body 2', reason='calendar#colors, not an event or a list of events')]
     """
-    return examined(bodies, account, user, calendar, address)[0]
+    refused, unread = list[Refused](), dict[str, Hint]()
+    events = [public(said) for said, _ in _told(bodies, _mailbox(account, user, calendar, address), refused, unread)]
+    return Translated(events, refused, [*unread.values()])
 
 
-def examined(
-    bodies: Iterable[object], account: str, user: str, calendar: str | None, address: str | None
-) -> tuple[Translated, list[SourceEvent]]:
-    """As `translate`, and its events, one for one, as the source log reads them: nobody need read them again."""
-    mailbox = _Mailbox(account, user, calendar or "primary", address or _owners_address(calendar))
-    said, read, unread = Translated([], [], []), list[SourceEvent](), dict[str, Hint]()
+class Examined(NamedTuple):
+    """As `Translated`, but for the events, which are as the source log reads them."""
+
+    events: list[SourceEvent]
+    refused: list[Refused]
+    hints: list[Hint]
+
+
+def examined(bodies: Iterable[object], account: str, user: str, calendar: str | None, address: str | None) -> Examined:
+    """As `translate`, for the log's own door: nobody need read the events again."""
+    refused, unread = list[Refused](), dict[str, Hint]()
+    events = [read for _, read in _told(bodies, _mailbox(account, user, calendar, address), refused, unread)]
+    return Examined(events, refused, [*unread.values()])
+
+
+def _mailbox(account: str, user: str, calendar: str | None, address: str | None) -> _Mailbox:
+    named = calendar or "primary"
+    usual = all(0 < len(name) <= _NAME and name.isprintable() for name in (account, user, named, address or named))
+    source = f"/accounts/{account}/calendars/google/{named}"
+    return _Mailbox(account, user, named, address or _owners_address(calendar), source, usual)
+
+
+def _told(
+    bodies: Iterable[object], box: _Mailbox, refused: list[Refused], unread: dict[str, Hint]
+) -> Iterator[tuple[SourceEvent, SourceEvent]]:
+    """Each item's event as Google has it and as the log reads it, unless it is to be read by id; what is told later has been read."""
     for number, body in enumerate(bodies, 1):
         for item in _items(body, f"body {number}"):
             try:
-                _tell(item, mailbox, said.events, read, unread)
+                event = _event(item.value)
+                if item.page.listed and _is_cut_short(event) and not _is_cancelled(event):
+                    unread[event["id"]] = Hint("event", event["id"])
+                    continue
+                told = _said(event, item.page, box)
             except BadInput as error:
-                said.refused.append(Refused(_name(item), error.reason if not error.pointer else f"{error.pointer}: {error.reason}"))
-    said.hints.extend(unread.values())
-    return said, read
-
-
-def _tell(item: _Item, box: _Mailbox, events: list[dict[str, Any]], read: list[SourceEvent], unread: dict[str, Hint]) -> None:
-    """The item as one more event, or as one to be read by id; what is told later in the call has been read."""
-    event = _event(item.value)
-    if item.page.listed and _is_cut_short(event) and not _is_cancelled(event):
-        unread[event["id"]] = Hint("event", event["id"])
-        return
-    said, as_read = _said(event, item.page, box)
-    events.append(said)
-    read.append(as_read)
-    unread.pop(event["id"], None)
+                refused.append(Refused(_name(item), error.reason if not error.pointer else f"{error.pointer}: {error.reason}"))
+                continue
+            unread.pop(event["id"], None)
+            yield told
 
 
 def _owners_address(calendar: str | None) -> str | None:
@@ -189,7 +228,7 @@ def _event(value: object) -> dict[str, Any]:
         raise BadInput("", f"{kind[:80]}, not an event or a list of events")
     if _SIGNS_OF_AN_EVENT.isdisjoint(value):
         raise BadInput("", "neither an event nor what is left of one")
-    if not value.get("id") or wording.clean(value["id"], 1024) != value["id"]:
+    if not value.get("id") or legible(value["id"], 1024) != value["id"]:
         raise BadInput("id", "missing, no clean text, or longer than 1,024 characters")
     return value
 
@@ -197,40 +236,64 @@ def _event(value: object) -> dict[str, Any]:
 # --- one event --------------------------------------------------------------------------------------------------------
 
 
-def _said(event: dict[str, Any], page: _Page, box: _Mailbox) -> _Accepted:
+def _said(event: dict[str, Any], page: _Page, box: _Mailbox) -> tuple[SourceEvent, SourceEvent]:
     stamps = _Stamps(moment(event.get("created")), moment(event.get("updated")))
     if not _is_cancelled(event):
-        return _enveloped(event, box, stamps, _event_id(event, box), *_meeting(event, page, box, stamps))
+        return _accepted(event, box, stamps, "", _meeting(event, page, box, stamps))
     if _is_record(event, box, stamps):
         # A record that cannot be said whole says at least that it is cancelled.
         with contextlib.suppress(BadInput):
-            return _enveloped(event, box, stamps, _event_id(event, box, "cancelled"), *_meeting(event, page, box, stamps))
-    return _enveloped(event, box, stamps, _event_id(event, box), *_deletion(event, page, box, stamps))
+            return _accepted(event, box, stamps, "cancelled", _meeting(event, page, box, stamps))
+    # Only the id of a tombstone is certain. Mostly it has no `updated` of its own, and its page's is not its time.
+    gone = DeletedData(_provenance(LooseProvenance, event, page, box, *stamps))
+    return _accepted(event, box, stamps, "", gone)
 
 
-def _enveloped(event: dict[str, Any], box: _Mailbox, stamps: _Stamps, id: str, kind: str, data: dict[str, Any]) -> _Accepted:
+def _accepted(
+    event: dict[str, Any], box: _Mailbox, stamps: _Stamps, form: str, data: MeetingData | DeletedData
+) -> tuple[SourceEvent, SourceEvent]:
+    """The event, and as the source log will take it: better refused here, by the provider's id, than there."""
     updated = stamps.updated
-    return _accepted(
-        wording.envelope(
-            kind,
-            id=id,
-            source=f"/accounts/{box.account}/calendars/google/{box.calendar}",
-            subject=event["id"],
-            time=data["provenance"]["updated"] if updated else None,
-            account=box.account,
-            # Before 1970 a sequence would not compare as text.
-            sequence=wording.sequence(updated) if updated and updated >= _EPOCH else None,
-            data=data,
-        )
+    said = SourceEvent(
+        _event_id(event, box, form),
+        box.source,
+        _of_sort(event, data, stamps),
+        box.account,
+        event["id"],
+        _in_ms(updated),
+        # Before 1970 a sequence would not compare as text.
+        wording.sequence(updated) if updated and updated >= _EPOCH else None,
+        data,
     )
+    read = source_events.examined(said) if box.usual and _is_short(data) else source_events.read(msgspec.json.encode(public(said)))
+    if isinstance(read, list):
+        raise BadInput(read[0].pointer, "; ".join(problem.reason for problem in read[:3]))
+    return said, read
 
 
-def _accepted(event: dict[str, Any]) -> _Accepted:
-    """If the source log will take it: better refused here, by the provider's id, than there."""
-    found = source_events.read(msgspec.json.encode(event))
-    if isinstance(found, list):
-        raise BadInput(found[0].pointer, "; ".join(problem.reason for problem in found[:3]))
-    return event, found
+def _of_sort(event: dict[str, Any], data: MeetingData | DeletedData, stamps: _Stamps) -> str:
+    """What kind of source event this is."""
+    if isinstance(data, DeletedData):
+        return "meeting.deleted"
+    created, updated = stamps
+    new = updated is None or (created is not None and abs(updated - created) <= _AT_ONCE)
+    return "meeting.created" if new and not _is_cancelled(event) else "meeting.updated"
+
+
+def _is_short(data: MeetingData | DeletedData) -> bool:
+    """Is it out of the question that this is too large for the log?"""
+    where = data.provenance
+    length = len(f"{where.revision}{where.ical_uid}{where.series_id}{where.link}")
+    if isinstance(data, DeletedData):
+        return length <= _SHORT
+    if data.recurrence_rules or data.excluded_starts or data.added_starts:
+        return False
+    return len(data.participants) <= _FEW and length + len(data.description or "") <= _SHORT
+
+
+def _in_ms(at: datetime | None) -> datetime | None:
+    """The log's times have milliseconds."""
+    return at if at is None or not at.microsecond % 1000 else at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def _event_id(event: dict[str, Any], box: _Mailbox, form: str = "") -> str:
@@ -266,80 +329,90 @@ def _withdrew(event: dict[str, Any], box: _Mailbox) -> bool:
     return not organises and any(p.get("responseStatus") == "declined" for p in own)
 
 
-def _deletion(event: dict[str, Any], page: _Page, box: _Mailbox, stamps: _Stamps) -> tuple[str, dict[str, Any]]:
-    """Only the id of a tombstone is certain. Mostly it has no `updated` of its own, and its page's is not its time."""
-    known = _provenance(event, page, box, stamps)
-    return "meeting.deleted", {"provenance": {name: value for name, value in known.items() if value is not None}}
-
-
-def _meeting(event: dict[str, Any], page: _Page, box: _Mailbox, stamps: _Stamps) -> tuple[str, dict[str, Any]]:
+def _meeting(event: dict[str, Any], page: _Page, box: _Mailbox, stamps: _Stamps) -> MeetingData:
     created = stamps.created
     if created is None:
         raise BadInput("created", "missing or unreadable: without it nobody can tell whether the connection was active")
-    updated = stamps.updated or created
-    provenance = _provenance(event, page, box, _Stamps(created, updated)) | {"detailsHidden": _details_hidden(event, page)}
-    data = {
-        "side": "calendar",
-        "provenance": provenance,
-        "title": wording.clean(event.get("summary")) or None,
-        "description": wording.clean(event.get("description"), None) or None,
-        **times(event, page.time_zone),
-        "status": _status(event),
-        "privacy": "private" if event.get("visibility") in _PRIVATE else "public",
-        "kind": _kind(event.get("eventType")),
-        **_place(event, provenance["link"]),
-        "participants": _participants(event, box),
-    }
-    new = abs(updated - created) <= _AT_ONCE and not _is_cancelled(event)
-    return "meeting.created" if new else "meeting.updated", data
+    provenance = _provenance(Provenance, event, page, box, created, stamps.updated or created, _details_hidden(event, page))
+    when = times(event, page.time_zone)
+    location, conference_url = _place(event, provenance.link)
+    return MeetingData(
+        side="calendar",
+        provenance=provenance,
+        title=legible(event.get("summary"), wording.MAX_NAME),
+        description=legible(event.get("description")),
+        start=when.start,
+        time_zone=when.time_zone,
+        duration=when.duration,
+        show_without_time=when.all_day,
+        recurrence_rules=when.rhythm.rules,
+        excluded_starts=when.rhythm.excluded,
+        added_starts=when.rhythm.added,
+        status=_status(event),
+        privacy="private" if event.get("visibility") in _PRIVATE else "public",
+        kind=_kind(event.get("eventType")),
+        location=location,
+        conference_url=conference_url,
+        participants=_participants(event, box),
+    )
 
 
-def _place(event: dict[str, Any], ours: str | None) -> dict[str, str | None]:
+def _place(event: dict[str, Any], ours: str | None) -> tuple[str | None, str | None]:
     """Place and conference. In an event of ours the link of a conference that is not Google's stands behind the place."""
-    place, conference = wording.clean(event.get("location")) or None, _conference(event)
-    if conference is None and ours:
-        place, conference = wording.parted(place)
-    return {"location": place, "conferenceUrl": conference}
+    place, conference = legible(event.get("location"), wording.MAX_NAME), _conference(event)
+    return wording.parted(place) if conference is None and ours else (place, conference)
 
 
-def _status(event: dict[str, Any]) -> str:
+def _status(event: dict[str, Any]) -> Status:
     status = event.get("status")
     return status if status in ("tentative", "cancelled") else "confirmed"
 
 
-def _provenance(event: dict[str, Any], page: _Page, box: _Mailbox, stamps: _Stamps) -> dict[str, Any]:
-    created, updated = stamps
+def _provenance(
+    of: Callable[..., _Where],
+    event: dict[str, Any],
+    page: _Page,
+    box: _Mailbox,
+    created: datetime | None,
+    updated: datetime | None,
+    details_hidden: bool = False,
+) -> _Where:
     ours = _link(event)
-    return {
-        "provider": "google",
-        "user": box.user,
-        "calendar": box.calendar,
-        "primary": True,
-        "id": event["id"],
-        "revision": legible(event.get("etag")),
-        "icalUid": legible(event.get("iCalUID")),
-        "seriesId": legible(event.get("recurringEventId")),
-        "originalStart": original_start(event.get("originalStartTime"), page.time_zone),
-        "created": wording.instant(created) if created else None,
-        "updated": wording.instant(updated) if updated else None,
-        "origin": "rendezvous" if ours else "user",
-        "link": ours,
-    }
+    return of(
+        provider="google",
+        user=box.user,
+        calendar=box.calendar,
+        primary=True,
+        id=event["id"],
+        revision=legible(event.get("etag")),
+        ical_uid=legible(event.get("iCalUID")),
+        series_id=legible(event.get("recurringEventId")),
+        original_start=original_start(event.get("originalStartTime"), page.time_zone),
+        created=_in_ms(created),
+        updated=_in_ms(updated),
+        origin="rendezvous" if ours else "user",
+        link=ours,
+        details_hidden=details_hidden,
+    )
 
 
 def _link(event: dict[str, Any]) -> str | None:
+    if "extendedProperties" not in event:  # as nearly all are
+        return None
     return legible(_inside(_inside(event, "extendedProperties"), "private").get(LINK_PROPERTY))
 
 
 def _details_hidden(event: dict[str, Any], page: _Page) -> bool:
     """Are the details, or only some guests, unknown to us rather than empty? By accessRole of events.list; an event read by id
     comes without one, and shows it by what it lacks."""
-    private = event.get("visibility") in _PRIVATE and not legible(event.get("summary"))
-    nothing = all(event.get(name) is None for name in _DETAILS)
-    return page.access_role in _BLIND or (page.access_role in _OUTSIDERS and private) or nothing or _is_cut_short(event)
+    if page.access_role in _BLIND or _is_cut_short(event):
+        return True
+    if page.access_role in _OUTSIDERS and event.get("visibility") in _PRIVATE and not legible(event.get("summary")):
+        return True
+    return all(event.get(name) is None for name in _DETAILS)
 
 
-def _kind(event_type: object) -> str:
+def _kind(event_type: object) -> Kind:
     """What sort of entry this is; events older than `eventType` have none and are meetings.
 
     >>> _kind("focusTime"), _kind(None), _kind("somethingNew")
@@ -359,36 +432,29 @@ def _conference(event: dict[str, Any]) -> str | None:
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
-def _participants(event: dict[str, Any], box: _Mailbox) -> dict[str, dict[str, Any]]:
+def _participants(event: dict[str, Any], box: _Mailbox) -> dict[str, Participant]:
     """Guests in Google's order, without rooms, then the organiser if he is no guest (his own plain entries, say)."""
     organizer = _inside(event, "organizer")
     owner = _address(organizer, box)
-    own, owners_seen, people = (owner or "").casefold(), False, []
+    own, owners_seen, people = (owner or "").casefold(), False, dict[str, Participant]()
     for person in _objects(event.get("attendees")):
         if person.get("resource") is not True and (email := _address(person, box)):
             is_owner = email.casefold() == own
             owners_seen = owners_seen or is_owner
-            people.append(_guest(person, email, is_owner or person.get("organizer") is True))
+            people[str(len(people) + 1)] = _guest(person, email, is_owner or person.get("organizer") is True)
     if owner and not owners_seen:
-        people.append({"email": owner, "name": _display_name(organizer), "roles": {"owner": True}, "participationStatus": "accepted"})
-    return {str(number): person for number, person in enumerate(people, 1)}
+        people[str(len(people) + 1)] = Participant(owner, _display_name(organizer), Roles(owner=True), "accepted")
+    return people
 
 
-def _guest(person: dict[str, Any], email: str, owner: bool) -> dict[str, Any]:
+def _guest(person: dict[str, Any], email: str, owner: bool) -> Participant:
     answer = person.get("responseStatus")
-    roles = {"owner": True, "attendee": True} if owner else {"attendee": True}
-    if person.get("optional") is True:
-        roles["optional"] = True
-    return {
-        "email": email,
-        "name": _display_name(person),
-        "roles": roles,
-        "participationStatus": _ANSWERS.get(answer, "needs-action") if isinstance(answer, str) else "needs-action",
-    }
+    answered = _ANSWERS.get(answer, "needs-action") if isinstance(answer, str) else "needs-action"
+    return Participant(email, _display_name(person), _ROLES[owner, person.get("optional") is True], answered)
 
 
 def _address(person: dict[str, Any], box: _Mailbox) -> str | None:
-    given = (wording.clean(person.get("email")) or "").strip()
+    given = (legible(person.get("email"), wording.MAX_NAME) or "").strip()
     return given or (box.address if person.get("self") is True else None)
 
 
@@ -399,7 +465,46 @@ def _is_own(person: dict[str, Any], box: _Mailbox) -> bool:
 
 
 def _display_name(person: dict[str, Any]) -> str | None:
-    return wording.clean(person.get("displayName")) or None
+    return legible(person.get("displayName"), wording.MAX_NAME)
+
+
+# --- as JSON ----------------------------------------------------------------------------------------------------------
+
+
+def public(event: SourceEvent) -> dict[str, Any]:
+    """An event of this module in the public form, as `rendezvous translate` prints it."""
+    return wording.envelope(
+        event.kind,
+        id=event.id,
+        source=event.source,
+        subject=event.subject,
+        time=wording.instant(event.time) if event.time else None,
+        account=event.account,
+        sequence=event.sequence,
+        data=_public_deletion(event.data) if isinstance(event.data, DeletedData) else _public_meeting(event.data),
+    )
+
+
+def _public_deletion(data: DeletedData) -> dict[str, Any]:
+    known = _public_provenance(data.provenance)
+    return {"provenance": {name: value for name, value in known.items() if value is not None and name != "detailsHidden"}}
+
+
+def _public_meeting(data: MeetingData) -> dict[str, Any]:
+    said: dict[str, Any] = msgspec.to_builtins(data)
+    del said["associations"]
+    people = {number: _public_person(person) for number, person in data.participants.items()}
+    return said | {"provenance": _public_provenance(data.provenance), "participants": people}
+
+
+def _public_provenance(where: Provenance | LooseProvenance) -> dict[str, Any]:
+    said: dict[str, Any] = msgspec.to_builtins(where)
+    return said | {name: wording.instant(at) if (at := getattr(where, name)) else None for name in ("created", "updated")}
+
+
+def _public_person(person: Participant) -> dict[str, Any]:
+    roles = {name: True for name, has in msgspec.structs.asdict(person.roles).items() if has}
+    return {"email": person.email, "name": person.name, "roles": roles, "participationStatus": person.participation_status}
 
 
 # --- reading loose JSON -----------------------------------------------------------------------------------------------

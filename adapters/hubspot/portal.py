@@ -96,24 +96,25 @@ class Portal:
         found = _results(body)
         return found, bool(_inside(_inside(body, "paging"), "next").get("after")) and bool(found)
 
-    def read(self, kind: Kind, ids: Sequence[str], archived: bool = False) -> Iterator[Json]:
-        """These objects, whole; without those that are not there. `archived`: from the recycle bin. Raises `TryAgain` if some could not
-        be read."""
+    def read(self, kind: Kind, ids: Sequence[str], archived: bool = False, patient: bool = True) -> Iterator[Json]:
+        """These objects, whole; without those that are not there. `archived`: from the recycle bin. `patient`: what passes by itself is
+        tried again in here. Raises `TryAgain` if some could not be read."""
         for start in range(0, len(ids), BATCH):
-            yield from self._batch(kind, ids[start : start + BATCH], archived)
+            yield from self._batch(kind, ids[start : start + BATCH], archived, patient)
 
-    def _batch(self, kind: Kind, ids: Sequence[str], archived: bool) -> list[Json]:
+    def _batch(self, kind: Kind, ids: Sequence[str], archived: bool, patient: bool) -> list[Json]:
         path = f"{self._objects(kind)}/batch/read" + ("?archived=true" if archived else "")
         while True:
             wanted = self._wanted(kind)
-            answer = self._post(path, {"properties": wanted, "inputs": [{"id": id} for id in ids]}, expected=(400,))
+            asked = {"properties": wanted, "inputs": [{"id": id} for id in ids]}
+            answer = self._post(path, asked, expected=(400,), patient=patient)
             if answer.status != 400:
                 break
             self._lack(kind, wanted, answer)
         _examine(answer.body)
         found = [one for one in _results(answer.body) if one.get("id")]
         if not archived:
-            self._associate(kind, found)
+            self._associate(kind, found, patient)
         return found
 
     def recycled(self, kind: Kind) -> Iterator[list[Json]]:
@@ -160,23 +161,23 @@ class Portal:
 
     # --- associations
 
-    def _associate(self, kind: Kind, found: list[Json]) -> None:
+    def _associate(self, kind: Kind, found: list[Json], patient: bool) -> None:
         linked: dict[str, Json] = {str(one["id"]): {} for one in found}
         for other in kind.associated:
-            for id, ids in self.associated(kind, other, list(linked)).items():
+            for id, ids in self.associated(kind, other, list(linked), patient).items():
                 if id in linked:
                     linked[id][other] = [{"toObjectId": to} for to in ids]
         for one in found:
             one["associations"] = linked[str(one["id"])]
 
-    def associated(self, kind: Kind, other: str, ids: list[str]) -> dict[str, list[str]]:
+    def associated(self, kind: Kind, other: str, ids: list[str], patient: bool = True) -> dict[str, list[str]]:
         """With which objects of another type each of these is associated; nothing of those types that may not be seen."""
         found: dict[str, list[str]] = {}
         path = f"{self._paths.associations.format(one=kind.path, other=other)}/batch/read"
         inputs = [{"id": id} for id in ids]
         while inputs:
             # Deals and tickets are optional scopes of an installation: without one, what it would show is not known.
-            answer = self._post(path, {"inputs": inputs}, expected=() if other == "contacts" else (403,))
+            answer = self._post(path, {"inputs": inputs}, expected=() if other == "contacts" else (403,), patient=patient)
             if answer.status == 403:
                 return {}
             _examine(answer.body)
@@ -196,9 +197,9 @@ class Portal:
     def _get(self, path: str, params: dict[str, str], expected: Iterable[int] = ()) -> Answer:
         return _whole(self._api.call(self._link, "GET", path, params=params, expected=expected, patient=True))
 
-    def _post(self, path: str, asked: Json, expected: Iterable[int] = (), kind: str = "") -> Answer:
+    def _post(self, path: str, asked: Json, expected: Iterable[int] = (), kind: str = "", patient: bool = True) -> Answer:
         """A question that takes a body: nothing is changed by it, so it may be put twice."""
-        return _whole(self._api.call(self._link, "POST", path, json=asked, expected=expected, kind=kind, patient=True))
+        return _whole(self._api.call(self._link, "POST", path, json=asked, expected=expected, kind=kind, patient=patient))
 
 
 def _whole(answer: Answer) -> Answer:

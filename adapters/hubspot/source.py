@@ -6,6 +6,7 @@ What must stay true:
 - no page is asked for by its number: an object that changes meanwhile would leave its place, and another one fall into the gap. Each
   page begins at the time at which the last one ended; where a whole page is of one time, at the last one's id;
 - a search finds, it does not tell: what is said was read by id, whole (`adapters.hubspot.portal`);
+- an object that always fails to be read holds up no other: it is remembered with the cursor, and tried again (`adapters.hubspot.apart`);
 - what is in the recycle bin is found in no search: it is looked through now and then, and what is there no more and alive was
   restored. Webhooks say both sooner.
 
@@ -22,11 +23,13 @@ import msgspec
 
 from adapters import wording
 from adapters.http import Api
-from adapters.hubspot import users
+from adapters.hubspot import apart, users
+from adapters.hubspot.apart import Tell
 from adapters.hubspot.calling import V3, Paths
-from adapters.hubspot.portal import CONTACTS, KINDS, MEETINGS, Json, Kind, Portal
+from adapters.hubspot.portal import BATCH, CONTACTS, KINDS, MEETINGS, Json, Kind, Portal
 from adapters.hubspot.translate import translate
 from adapters.hubspot.values import moment
+from adapters.unread import Remembered, Unread
 from adapters.wording import Translated
 from domain.outside import Link, Pulled
 
@@ -49,13 +52,15 @@ _MOST_RECYCLED = 2_000
 
 class Place(msgspec.Struct, omit_defaults=True):
     """The cursor's value: `at` (ms) is the newest change that was read; `seen` who changed when, of those that the next read will
-    find again; `more` if it ended in the middle. `bin` is who was in the recycle bin since when, at the look at `looked`."""
+    find again; `more` if it ended in the middle. `bin` is who was in the recycle bin since when, at the look at `looked`; `unread` who
+    was found, and failed to be read."""
 
     at: int = 0
     seen: dict[str, int] = {}
     more: bool = False
     looked: int = 0
     bin: dict[str, int] = {}
+    unread: dict[str, Unread] = {}
 
 
 class Owners:
@@ -116,11 +121,12 @@ class _Reading:
         self._seen = dict(place.seen)
         self._low = place.at if place.more else max(place.at - OVERLAP_MS, 0)
         self._at = place.at
+        self._unread, self._coming_back = Remembered(place.unread, now), Remembered({}, now)
 
     def pages(self) -> Iterator[Pulled]:
         for _ in range(PAGES):
             found, more = self._portal.search(self._kind, [(self._kind.modified, "GTE", str(self._low))], self._kind.modified)
-            yield self._read(found)
+            yield from self._read(found)
             last = max((self._changed(one) for one in found), default=self._low)
             if more and last <= self._low:
                 yield from self._of_one_time(self._low)
@@ -128,6 +134,7 @@ class _Reading:
             self._low = max(last, self._low)
             if not more:
                 yield from self._recycled()
+                yield from map(_pulled, apart.again(self._tell, self._unread))
                 yield self._last(more=False)
                 return
         yield self._last(more=True)
@@ -138,16 +145,21 @@ class _Reading:
         while more:
             filters = [(self._kind.modified, "EQ", str(at)), ("hs_object_id", "GT", id)]
             found, more = self._portal.search(self._kind, filters, "hs_object_id")
-            yield self._read(found)
+            yield from self._read(found)
             id = str(found[-1]["id"]) if found else id
 
-    def _read(self, found: list[Json]) -> Pulled:
+    def _read(self, found: list[Json]) -> Iterator[Pulled]:
         """Those that were not read at this time of change before."""
         new = {str(one["id"]): self._changed(one) for one in found if self._seen.get(str(one["id"])) != self._changed(one)}
-        said = self._say(self._portal.read(self._kind, list(new)))
+        ids = list(new)
+        yield Pulled([], [])  # a sign of life
+        for start in range(0, len(ids), BATCH):
+            yield from map(_pulled, apart.told(ids[start : start + BATCH], self._tell, self._unread))
         self._seen |= new
         self._at = max([self._at, *new.values()])
-        return _pulled(said)
+
+    def _tell(self, ids: Sequence[str], patient: bool) -> Translated:
+        return self._say(self._portal.read(self._kind, ids, patient=patient))
 
     def _changed(self, one: Json) -> int:
         properties = one.get("properties") or {}
@@ -166,31 +178,41 @@ class _Reading:
         there: dict[str, int] = {}
         for page in self._portal.recycled(self._kind):
             since = {str(one["id"]): _ms(one.get("archivedAt")) for one in page if one.get("id")}
-            yield _pulled(self._say(one for one in page if self._place.bin.get(str(one.get("id"))) != since.get(str(one.get("id")))))
-            there |= since
-        yield from self._restored({id: at for id, at in self._place.bin.items() if id not in there})
+            unsaid = Remembered({}, self._now)
+            news = [id for id, at in since.items() if self._place.bin.get(id) != at]
+            yield from map(_pulled, apart.told(news, self._of(page), unsaid))
+            there |= {id: at for id, at in since.items() if id not in unsaid.unread}
+        gone = {id: at for id, at in self._place.bin.items() if id not in there}
+        yield from self._restored(gone)
+        # Who came back and could not be read counts as gone until the next look: told by itself, it would not come back.
+        there |= {id: gone[id] for id in self._coming_back.unread}
         newest = sorted(there.items(), key=lambda one: one[1])[-_MOST_RECYCLED:]
         self._place.looked, self._place.bin = self._now, dict(newest)
 
+    def _of(self, page: list[Json]) -> Tell:
+        bodies = {str(one["id"]): one for one in page if one.get("id")}
+        return lambda ids, patient: self._say(bodies[id] for id in ids)
+
     def _restored(self, gone: dict[str, int]) -> Iterator[Pulled]:
-        alive = list(self._portal.read(self._kind, list(gone)))
-        # When they came back nobody says: after they went, and not after they changed.
-        notes = [
-            {
-                "subscriptionType": "object.restore",
-                "objectTypeId": self._kind.type_id,
-                "objectId": one["id"],
-                "occurredAt": max(gone.get(str(one["id"]), 0) + 1, self._changed(one)),
-            }
-            for one in alive
-        ]
-        yield _pulled(self._say([*notes, *alive]))
+        def tell(ids: Sequence[str], patient: bool) -> Translated:
+            alive = list(self._portal.read(self._kind, ids, patient=patient))
+            return self._say([*(self._note(one, gone) for one in alive), *alive])
+
+        ids = list(gone)
+        for start in range(0, len(ids), BATCH):
+            yield from map(_pulled, apart.told(ids[start : start + BATCH], tell, self._coming_back))
+
+    def _note(self, one: Json, gone: dict[str, int]) -> Json:
+        """That it was restored. When, nobody says: after it went, and not after it changed."""
+        at = max(gone.get(str(one["id"]), 0) + 1, self._changed(one))
+        return {"subscriptionType": "object.restore", "objectTypeId": self._kind.type_id, "objectId": one["id"], "occurredAt": at}
 
     def _last(self, more: bool) -> Pulled:
         since = self._low if more else self._at - OVERLAP_MS
         seen = sorted(((id, at) for id, at in self._seen.items() if at >= since), key=lambda one: one[1])[-_MOST_SEEN:]
-        place = Place(self._low if more else self._at, dict(seen), more, self._place.looked, self._place.bin)
-        return Pulled([], [], msgspec.json.encode(place).decode(), last=True, more=more)
+        place = Place(self._low if more else self._at, dict(seen), more, self._place.looked, self._place.bin, self._unread.unread)
+        unread = [*self._unread.named(self._kind.name), *self._coming_back.named(self._kind.name)]
+        return Pulled([], unread, msgspec.json.encode(place).decode(), last=True, more=more)
 
 
 class OwnersFeed:
@@ -239,8 +261,10 @@ def feeds(api: Api, owners: Owners, paths: Paths = V3) -> dict[str, ObjectsFeed 
     }
 
 
-def _pulled(said: Translated) -> Pulled:
-    """What is still to be read is named as refused: it was there a moment ago, and is not."""
+def _pulled(said: Translated | None) -> Pulled:
+    """What is still to be read is named as refused: it was there a moment ago, and is not. None: nothing, but a sign of life."""
+    if said is None:
+        return Pulled([], [])
     return Pulled(said.events, [*((one.what, one.reason) for one in said.refused), *((one.kind, "not there") for one in said.hints)])
 
 

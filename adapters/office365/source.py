@@ -11,6 +11,8 @@ What must stay true:
 - a round is translated as a whole, because a bare occurrence has its content from its master, and because an occurrence that a
   series makes and a round does not hold was cancelled. A round of changes need not hold all of a series: what it leaves out is
   asked for, or nothing is concluded from its silence;
+- a series, or a removed id, that always fails to be read holds up nothing else: what was read of it is said, nothing is concluded from
+  what was not, no listing counts it as gone, and it is read again (`adapters.unread`);
 - a bearer follows no link to another host (`adapters.http`).
 
 A round is held in memory until it is said: a window of a calendar is some thousand items.
@@ -21,9 +23,12 @@ Facts: Graph v1.0, "event: delta", "List instances", "Use delta query" (resets: 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from enum import Enum
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -33,6 +38,7 @@ from adapters.http import Answer, Api
 from adapters.listing import Held, Listing
 from adapters.office365.calling import PREFER
 from adapters.office365.translate import translate
+from adapters.unread import AGAIN, Remembered, Unread, about_one
 from adapters.wording import Translated
 from domain.errors import Deauthorised, Refused, TryAgain
 from domain.outside import Grant, Grants, Link, Pulled
@@ -52,11 +58,14 @@ v1.0, "Update event", ErrorOccurrenceCrossingBoundary); only the first and the l
 
 _RESET = frozenset(("syncstatenotfound", "syncstateinvalid", "resyncrequired"))
 _DAY_MS = 86_400_000
+# What an endless series is answered with, however long one waits; whoever is throttled hears 429, or a code of its own.
+_FAILING = frozenset((500, 502, 503, 504))
 _DELETED = "rendezvous.meeting.deleted.v1"
 # What Graph's delta itself tells of an occurrence that is as its series says.
 _BARE = ("@odata.type", "@odata.etag", "seriesMasterId", "type", "id", "start", "end", "originalStart", "isAllDay")
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 class Days(NamedTuple):
@@ -66,12 +75,15 @@ class Days(NamedTuple):
     after: int = 365
 
 
-class Place(msgspec.Struct, frozen=True):
-    """The cursor's value: the delta link, and the window [from, to) that it is bound to (ms)."""
+class Place(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The cursor's value: the delta link, and the window [from, to) that it is bound to (ms); `series` that failed to be read as a
+    whole, and `removed` ids that failed to be looked for."""
 
     link: str
     low: int
     high: int
+    series: dict[str, Unread] = {}
+    removed: dict[str, Unread] = {}
 
 
 class Office365Feed:
@@ -88,7 +100,7 @@ class Office365Feed:
         low, high = self.window(link, now)
         place = _place(value)
         moved = place is not None and (place.low, place.high) != (low, high)
-        reading = _Reading(self._api, grant, now)
+        reading = _Reading(self._api, grant, place, now)
         if place is not None:
             try:
                 yield from reading.round(place, since=place.link, last=not moved)
@@ -115,8 +127,10 @@ class _Reset(Exception):
 class _Reading:
     """One pull."""
 
-    def __init__(self, api: Api, grant: Grant, now: int) -> None:
+    def __init__(self, api: Api, grant: Grant, place: Place | None, now: int) -> None:
         self._api, self._grant, self._link, self._now = api, grant, grant.link, now
+        self._series = Remembered(place.series if place else {}, now)
+        self._removed = Remembered(place.removed if place else {}, now)
 
     def round(self, place: Place, since: str | None, last: bool = True) -> Iterator[Pulled]:
         """The round over the place's window: of changes `since` a delta link, or a whole one. `last`: nothing else is read after it."""
@@ -130,12 +144,15 @@ class _Reading:
             yield Pulled([], [])  # a sign of life
         if not end:
             raise TryAgain("office365 ended a round without a link to go on from")
-        round = _Round(items, odd, _window(place), wording.digest([place.link, place.low, place.high, since is None]))
+        round = _Round(items, odd, _window(place), wording.digest([place.link, place.low, place.high, since is None]), {}, set())
         if since is not None:
             yield from self._look_for_removed(round)
+            yield from self._recall(round)
         yield from self._said(round, place, whole=since is None)
         if last:
-            yield Pulled([], [], msgspec.json.encode(Place(end, place.low, place.high)).decode(), last=True)
+            unread = [*self._series.named("series"), *self._removed.named("event")]
+            value = Place(end, place.low, place.high, self._series.unread, self._removed.unread)
+            yield Pulled([], unread, msgspec.json.encode(value).decode(), last=True)
 
     # --- asking
 
@@ -151,48 +168,82 @@ class _Reading:
                 return
             answer = self._get(next)
 
-    def _get(self, path: str, params: dict[str, str] | None = None) -> Answer:
-        prefer = f"{PREFER}, odata.maxpagesize={PAGE}"
-        answer = self._api.call(
-            self._link, "GET", path, params=params, headers={"Prefer": prefer}, expected=(400, 404, 409, 410, 412), patient=True
-        )
-        if answer.status >= 300 and not _is_reset(answer):
+    def _get(self, path: str, params: dict[str, str] | None = None, patient: bool = True, failing: frozenset[int] = frozenset()) -> Answer:
+        """Statuses in `failing` are the caller's business, besides a reset."""
+        headers, expected = {"Prefer": f"{PREFER}, odata.maxpagesize={PAGE}"}, {400, 404, 409, 410, 412, *failing}
+        answer = self._api.call(self._link, "GET", path, params=params, headers=headers, expected=expected, patient=patient)
+        if answer.status >= 300 and answer.status not in failing and not _is_reset(answer):
             raise Refused(f"office365 answered {answer.status} {answer.code}".strip())
         if answer.status < 300 and not isinstance(answer.body, dict):
             raise TryAgain("office365 answered without a body")
         return answer
 
-    def _event(self, id: str) -> Json | None:
+    def _event(self, id: str, patient: bool = True) -> Json | None:
         """This event as it is now, or None."""
         answer = self._api.call(
-            self._link, "GET", f"me/calendar/events/{_quoted(id)}", headers={"Prefer": PREFER}, expected=(404, 410), patient=True
+            self._link, "GET", f"me/calendar/events/{_quoted(id)}", headers={"Prefer": PREFER}, expected=(404, 410), patient=patient
         )
         return answer.body if answer.status < 300 and isinstance(answer.body, dict) else None
 
     def _instances(self, master: str, window: tuple[datetime, datetime]) -> Iterator[Json]:
-        """All occurrences of a series in the window. Raises `Refused` if Graph does not lay it out."""
+        """All occurrences of a series in the window. Raises `Refused` if Graph does not lay it out, `TryAgain` if it failed to."""
         low, high = (wording.instant(edge) for edge in window)
-        answer = self._get(f"me/events/{_quoted(master)}/instances", {"startDateTime": low, "endDateTime": high, "$top": str(PAGE)})
+        # Who failed before is given one chance only: all its time-outs together would take longer than the feed is ours.
+        patient = master not in self._series.unread
+        params = {"startDateTime": low, "endDateTime": high, "$top": str(PAGE)}
+        answer = self._get(f"me/events/{_quoted(master)}/instances", params, patient, _FAILING)
         while answer.status < 300:
             yield from (item for item in answer.body.get("value") or () if isinstance(item, dict) and isinstance(item.get("id"), str))
             next = answer.body.get("@odata.nextLink")
             if not isinstance(next, str):
                 return
-            answer = self._get(next)
+            answer = self._get(next, None, patient, _FAILING)
+        if answer.status >= 500:
+            raise TryAgain(f"office365 answered {answer.status} {answer.code}".strip())
         raise Refused("office365 lost the series' place")
+
+    # --- what fails
+
+    def _recall(self, round: _Round) -> Iterator[Pulled]:
+        """Put series that are to be tried again among the changes, as if they had changed."""
+        for id in islice(self._series.due(), AGAIN):
+            if id in round.items:
+                continue
+            master = yield from self._tried(self._series, id, partial(self._event, id, patient=False))
+            if isinstance(master, dict):
+                round.items[id] = master
+                round.recalled.add(id)
+            elif master is None:
+                self._series.read(id)
+
+    def _tried(self, unread: Remembered, id: str, ask: Callable[[], T]) -> Generator[Pulled, None, T | _Failed]:
+        """What is answered; that it failed, if the failure is about this one."""
+        try:
+            return ask()
+        except TryAgain as error:
+            why = about_one(error)
+            if why is None:
+                raise
+            unread.failed(id, why)
+        yield Pulled([], [])  # it may have taken long
+        return _Failed.IT
 
     # --- saying
 
     def _said(self, round: _Round, place: Place, whole: bool) -> Iterator[Pulled]:
         """What the round says, in pages of ours; of a whole one what it held, too."""
-        self._complete(round)
-        silent, sure = (set[str](), True) if whole else self._lay_out(round)
-        said = self._translated(round, sure)
+        partly = yield from self._complete(round)
+        silent: set[str] = set()
+        if not whole:
+            partly |= yield from self._lay_out(round, silent)
+        said = self._translated(round, partly)
         if lost := _series_that_lost(said.events):
             known = len(round.items)
-            sure = yield from self._look_around(round, lost)
-            if not sure or len(round.items) > known:
-                said = self._translated(round, sure)
+            doubted = yield from self._look_around(round, lost)
+            partly |= doubted
+            if doubted or len(round.items) > known:
+                said = self._translated(round, partly)
+        self._settle(round, partly)
         # What has no master any more, though it was listed with one, is gone; the next round says so.
         refused = [(one.what, one.reason) for one in said.refused] + [(hint.id, "its series is gone") for hint in said.hints]
         yield Pulled([], refused)
@@ -202,41 +253,75 @@ class _Reading:
         if whole:
             yield Pulled(self._listed(round, place, said.events), [])
 
-    def _translated(self, round: _Round, sure: bool) -> Translated:
-        """What the items say; if it is `sure` that all is there, also what their silence does."""
-        body: Json = {"value": [*round.items.values(), *round.odd]} | ({"@odata.deltaLink": round.name} if sure else {})
+    def _settle(self, round: _Round, partly: set[str]) -> None:
+        """What was read is unread no more."""
+        for id, item in round.items.items():
+            if id not in partly:
+                self._series.read(id)
+            if "@removed" not in item:
+                self._removed.read(id)
+
+    def _translated(self, round: _Round, partly: set[str]) -> Translated:
+        """What the items say, and what their silence does; of the series that were read `partly` it says nothing."""
         return translate(
-            [body],
+            [{"value": [*round.items.values(), *round.odd], "@odata.deltaLink": round.name}],
             account=self._link.account,
             user=self._link.user,
             calendar=self._grant.calendar,
             address=self._grant.address,
             window=round.window,
+            partial=partly,
         )
 
-    def _look_around(self, round: _Round, series: Iterable[str]) -> Generator[Pulled, None, bool]:
-        """Add the exceptions of these series that lie outside the window: one that was moved there is not cancelled. Whether all
-        series could be laid out."""
+    def _look_around(self, round: _Round, series: Iterable[str]) -> Generator[Pulled, None, set[str]]:
+        """Add the exceptions of these series that lie outside the window: one that was moved there is not cancelled. Which could not
+        be laid out."""
         wide = (round.window[0] - AROUND, round.window[1] + AROUND)
+        partly: set[str] = set()
+        for master in series:
+            found = yield from self._laid_out(master, wide)
+            for item in found or ():
+                if item.get("type") == "exception":
+                    round.items.setdefault(item["id"], item)
+            if found is None:
+                partly.add(master)
+            yield Pulled([], [])
+        return partly
+
+    def _laid_out(self, master: str, window: tuple[datetime, datetime]) -> Generator[Pulled, None, list[Json] | None]:
+        """All occurrences of a series in the window, or None."""
         try:
-            for master in series:
-                for item in self._instances(master, wide):
-                    if item.get("type") == "exception":
-                        round.items.setdefault(item["id"], item)
-                yield Pulled([], [])
+            found = yield from self._tried(self._series, master, lambda: list(self._instances(master, window)))
         except Refused:
-            return False
-        return True
+            self._series.read(master)  # and will not be another time
+            return None
+        return None if found is _Failed.IT else found
 
     def _look_for_removed(self, round: _Round) -> Iterator[Pulled]:
-        """Put in the place of removals what is there still, outside the window."""
+        """Put in the place of removals what is there still, outside the window; also of those that could not be looked for before."""
         removed = [id for id, item in round.items.items() if "@removed" in item]
         for number, id in enumerate(removed, 1):
-            item = self._event(id)
-            if item is not None and not self._is_inside(item, round.window):
-                round.items[id] = item
+            yield from self._look(id, round)
             if number % READ_AT_ONCE == 0:
                 yield Pulled([], [])
+        for id in self._removed.due():
+            if id not in round.items:
+                round.items[id] = {"id": id, "@removed": {"reason": "deleted"}}
+                yield from self._look(id, round)
+
+    def _look(self, id: str, round: _Round) -> Iterator[Pulled]:
+        found = yield from self._tried(self._removed, id, partial(self._outside, id, round.window))
+        if found is _Failed.IT:
+            round.waiting[id] = round.items.pop(id)
+            return
+        self._removed.read(id)
+        if found is not None:
+            round.items[id] = found
+
+    def _outside(self, id: str, window: tuple[datetime, datetime]) -> Json | None:
+        """This event, if it is there and has nothing in the window."""
+        item = self._event(id, patient=id not in self._removed.unread)
+        return item if item is not None and not self._is_inside(item, window) else None
 
     def _is_inside(self, item: Json, window: tuple[datetime, datetime]) -> bool:
         """Has it an occurrence in the window? Who cannot be placed is, and stays removed."""
@@ -245,38 +330,49 @@ class _Reading:
         start, end = _moment(item.get("start")), _moment(item.get("end"))
         return start is None or end is None or (start < window[1] and end > window[0])
 
-    def _complete(self, round: _Round) -> None:
-        """Read the masters that bare occurrences need, and of those that have none, the occurrences themselves."""
+    def _complete(self, round: _Round) -> Generator[Pulled, None, set[str]]:
+        """Read the masters that bare occurrences need, and of those that have none, the occurrences themselves. Which masters could not
+        be read: their occurrences wait."""
         needed: dict[str, list[str]] = {}
         for id, item in round.items.items():
             series = item.get("seriesMasterId")
             if "@removed" not in item and item.get("createdDateTime") is None and isinstance(series, str) and series not in round.items:
                 needed.setdefault(series, []).append(id)
+        partly: set[str] = set()
         for series, occurrences in needed.items():
-            master = self._event(series)
+            master = yield from self._tried(self._series, series, partial(self._event, series))
+            if master is _Failed.IT:
+                partly.add(series)
+                round.waiting.update({id: round.items.pop(id) for id in occurrences})
+                continue
             found = {series: master} if master is not None else {id: one for id in occurrences if (one := self._event(id)) is not None}
             round.items.update(found)
+        return partly
 
-    def _lay_out(self, round: _Round) -> tuple[set[str], bool]:
-        """Add what the round leaves out of its series. The ids of those that are as their series says, which nobody asked to be
-        told; and whether all series could be laid out."""
-        silent: set[str] = set()
+    def _lay_out(self, round: _Round, silent: set[str]) -> Generator[Pulled, None, set[str]]:
+        """Add what the round leaves out of its series, and to `silent` the ids of those that are as their series says, which nobody
+        asked to be told. Which series could not be laid out."""
+        partly: set[str] = set()
         for master in [id for id, item in round.items.items() if item.get("type") == "seriesMaster"]:
-            try:
-                for item in self._instances(master, round.window):
-                    if item["id"] in round.items:
-                        continue
-                    if item.get("type") == "occurrence":
-                        silent.add(item["id"])
-                        item = {name: item[name] for name in _BARE if name in item}
-                    round.items[item["id"]] = item
-            except Refused:
-                return silent, False
-        return silent, True
+            found = yield from self._laid_out(master, round.window)
+            if found is None:
+                partly.add(master)
+            for item in found or ():
+                if item["id"] in round.items:
+                    continue
+                if item.get("type") == "occurrence":
+                    # Of a series that failed before nobody knows which were told.
+                    silent.update([item["id"]] if master not in round.recalled else ())
+                    item = {name: item[name] for name in _BARE if name in item}
+                round.items[item["id"]] = item
+        return partly
 
     def _listed(self, round: _Round, place: Place, events: Iterable[Json]) -> list[Json]:
-        there = {id for id, item in round.items.items() if "@removed" not in item}
-        there |= {series for id in there if isinstance(series := round.items[id].get("seriesMasterId"), str)}
+        items = round.items | round.waiting
+        there = {id for id, item in items.items() if "@removed" not in item}
+        there |= {series for id in there if isinstance(series := items[id].get("seriesMasterId"), str)}
+        # They may have been moved out of sight, and nobody could say so.
+        there |= self._removed.unread.keys()
         held = {id: Held(id) for id in there} | {id: one for id, one in listing.held_by(events).items() if id in there}
         marks = [round.name, sorted((id, item.get("changeKey") or item.get("@odata.etag")) for id, item in round.items.items())]
         source = f"/accounts/{self._link.account}/calendars/office365/{self._grant.calendar or 'primary'}"
@@ -287,12 +383,20 @@ class _Reading:
 
 class _Round(NamedTuple):
     """What was read: items by id, the last mention of each; what is no item; the window; and a name that a second reading of the
-    same round has, too."""
+    same round has, too. `waiting` are items that cannot be said yet, `recalled` the series that are in it because they failed before."""
 
     items: dict[str, Json]
     odd: list[object]
     window: tuple[datetime, datetime]
     name: str
+    waiting: dict[str, Json]
+    recalled: set[str]
+
+
+class _Failed(Enum):
+    """No answer."""
+
+    IT = "it"
 
 
 def _series_that_lost(events: Iterable[Json]) -> list[str]:

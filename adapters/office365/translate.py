@@ -14,7 +14,7 @@ Facts: Graph v1.0 `event`, calendarView delta, and Outlook's habits with all-day
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -87,12 +87,13 @@ class _Master(NamedTuple):
 
 class _Round(NamedTuple):
     """What is read together: the items by id, in order of their last mention, from whose calendar, in which window;
-    whether a page ended the round; a fingerprint to tell it from other rounds."""
+    whether a page ended the round; of which series it need not hold all; a fingerprint to tell it from other rounds."""
 
     mailbox: _Mailbox
     window: Window | None
     items: dict[str, Json]
     complete: bool
+    partial: Collection[str]
     name: str
 
 
@@ -108,18 +109,20 @@ def translate(
     calendar: str | None = None,
     address: str | None = None,
     window: Window | None = None,
+    partial: Collection[str] = (),
 ) -> Translated:
     """What these bodies say about the calendar of `user` (a CRM user id), in the public form of the contract.
 
     `bodies`: the pages of one calendarView delta round, `{"value": [...]}` lists, or single events. `address` is the user's own,
     if `calendar` does not name it (Graph's ids of calendars name nobody): by it his answer is known. `window`: [from, to)
-    of the round, aware datetimes. Anything else among the bodies (errors, calendars, notifications) is refused.
+    of the round, aware datetimes. `partial`: ids of series of which the round may lack occurrences that are there. Anything
+    else among the bodies (errors, calendars, notifications) is refused.
 
     >>> translate([{"error": {"code": "ErrorItemNotFound", "message": "Not there."}}], account="1", user="501").refused
     [Refused(what='error', reason='ErrorItemNotFound: Not there.')]
     """
     out = Translated([], [], [])
-    round = _gather(bodies, _Mailbox(account, user, calendar, address or calendar), window, out)
+    round = _gather(bodies, _Mailbox(account, user, calendar, address or calendar), window, partial, out)
     masters = _say_masters(round, out)
     for id, item in round.items.items():
         if id not in masters:
@@ -132,7 +135,7 @@ def translate(
 # --- from bodies to items ---------------------------------------------------------------------------------------------
 
 
-def _gather(bodies: Iterable[object], mailbox: _Mailbox, window: Window | None, out: Translated) -> _Round:
+def _gather(bodies: Iterable[object], mailbox: _Mailbox, window: Window | None, partial: Collection[str], out: Translated) -> _Round:
     items: dict[str, Json] = {}
     links: list[str] = []
     for body in bodies:
@@ -145,7 +148,7 @@ def _gather(bodies: Iterable[object], mailbox: _Mailbox, window: Window | None, 
                 continue
             items.pop(item["id"], None)
             items[item["id"]] = item
-    return _Round(mailbox, window, items, bool(links), _fingerprint(items, links, window))
+    return _Round(mailbox, window, items, bool(links), partial, _fingerprint(items, links, window))
 
 
 def _fingerprint(items: dict[str, Json], links: list[str], window: Window | None) -> str:
@@ -298,7 +301,7 @@ def _say_absent(round: _Round, masters: _Masters, out: Translated) -> None:
     for id, master in masters.items():
         parts = parts_of.get(id)
         # Without any of them, this round did not lay the series out: it says nothing about single occurrences.
-        if master is None or not parts or round.window is None or master.event["data"]["status"] == "cancelled":
+        if master is None or not parts or id in round.partial or round.window is None or master.event["data"]["status"] == "cancelled":
             continue
         shown = {_original(part, master) for part in parts}
         if None in shown:  # one that cannot be placed may be the very one that seems absent

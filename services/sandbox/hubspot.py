@@ -51,7 +51,7 @@ class HubSpot(People):
 
     def __init__(self, world: World, *, app_id: int = APP_ID, client_id: str = CLIENT_ID, secret: str = CLIENT_SECRET) -> None:
         super().__init__(world, App(id=app_id, client_id=client_id, secret=secret))
-        self._routes = [*hubspot_associations.routes(), *Objects(self.switches).routes(), *hubspot_settings.routes()]
+        self._routes = [*hubspot_associations.routes(), *Objects(self.switches, world.faults).routes(), *hubspot_settings.routes()]
         self._limits = Limits(world.now, self.switches)
 
     def reset(self) -> None:

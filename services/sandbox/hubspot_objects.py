@@ -18,6 +18,7 @@ from services.sandbox.hubspot_switches import Switches
 from services.sandbox.hubspot_types import CONTACTS, ObjectType, Spec, object_type
 from services.sandbox.hubspot_values import instant
 from services.sandbox.wire import Answer
+from services.sandbox.world import Faults
 
 MOST_LISTED = 100
 MOST_WITH_HISTORY = 50
@@ -29,10 +30,11 @@ Pair = tuple[Record, list[Spec]]
 
 
 class Objects:
-    """`switches` say what the documents leave open."""
+    """`switches` say what the documents leave open. The fault `unreadable` strikes objects of a batch that is read, by path and id
+    (`.../batch/read/102`): each is an error of the batch."""
 
-    def __init__(self, switches: Switches) -> None:
-        self._switches = switches
+    def __init__(self, switches: Switches, faults: Faults) -> None:
+        self._switches, self._faults = switches, faults
 
     def routes(self) -> list[Route]:
         """What it answers; words before ids."""
@@ -142,9 +144,13 @@ class Objects:
         kind, body = call.kind(), call.body()
         ids = list(dict.fromkeys(str(one.get("id", "")) for one in call.inputs(_most(body))))
         names, history = (self._readable(call.portal, kind, body.get(part) or []) for part in ("properties", "propertiesWithHistory"))
-        found = {id: call.portal.find(kind, id, body.get("idProperty"), call.flag("archived")) for id in ids}
+        broken = [id for id in ids if self._faults.take("unreadable", "hubspot", "POST", f"{call.request.path}/{id}")]
+        found = {id: call.portal.find(kind, id, body.get("idProperty"), call.flag("archived")) for id in ids if id not in broken}
         results = [_shown(record, names, history) for record in _once(found.values())]
-        return _batch(call, 200, results, _missing(kind, [id for id, record in found.items() if record is None]))
+        bad = _missing(kind, [id for id, record in found.items() if record is None])
+        if broken:
+            bad.append(errors.item_error("INTERNAL_ERROR", "There was a problem reading some objects.", ids=broken))
+        return _batch(call, 200, results, bad)
 
     def _batch_create(self, call: Call) -> Answer:
         """Refused as a whole if any is bad, unless each brings an objectWriteTraceId to name it by."""

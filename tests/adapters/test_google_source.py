@@ -12,6 +12,7 @@ import stamina
 
 from adapters.google import calling
 from adapters.google.source import SAID_AT_ONCE, GoogleFeed
+from adapters.google.translate import public, translate
 from adapters.google.watching import LIFE_MS, GoogleWatch
 from domain import source_events
 from domain.errors import Deauthorised, Refused, TryAgain
@@ -70,7 +71,7 @@ def pulled(handler: Handler, value: str | None = None) -> tuple[list[Pulled], Pr
 
 
 def events(pages: list[Pulled]) -> list[dict[str, Any]]:
-    return [event for page in pages for event in page.events]
+    return [event for page in pages for event in [*map(public, page.examined), *page.events]]
 
 
 def ids(pages: list[Pulled]) -> list[str]:
@@ -108,15 +109,18 @@ def test_a_long_page_is_told_as_shorter_ones_and_held_whole() -> None:
     cut_short = event(names[0], attendeesOmitted=True)
     whole = page(cut_short, *map(event, names[1:]), nextSyncToken="t1")
     pages, provider = pulled(script(whole, ok(event(names[0]))))
-    assert [len(page.events) for page in pages] == [SAID_AT_ONCE - 1, SAID_AT_ONCE, 1, 1, 1]
+    assert [(len(page.examined), len(page.events)) for page in pages] == [(SAID_AT_ONCE - 1, 0), (SAID_AT_ONCE, 0), (1, 0), (1, 0), (0, 1)]
     assert [event["subject"] for event in events(pages)[:-1]] == [*names[1:], names[0]]
     assert events(pages)[-1]["data"]["ids"] == names
     assert provider.paths() == [f"GET {EVENTS}", f"GET {EVENTS}/{names[0]}"]
 
 
-def test_what_is_told_was_examined() -> None:
-    pages, _ = pulled(script(page(event("e1"), event("e2", start={"date": "soon"}), tombstone("e3"), nextSyncToken="t1")))
-    assert [page.examined for page in pages] == [[source_events.read(msgspec.json.encode(event)) for event in pages[0].events], ()]
+def test_what_is_told_is_as_the_log_reads_it() -> None:
+    body = {"items": [event("e1"), event("e2", start={"date": "soon"}), tombstone("e3")]}
+    pages, _ = pulled(script(page(*body["items"], nextSyncToken="t1")))
+    said = translate([page(*body["items"]).json()], account="62515", user="501", calendar="ana@acme.example")
+    assert [page.examined for page in pages] == [[source_events.read(msgspec.json.encode(event)) for event in said.events], ()]
+    assert len(pages[0].examined) == 2
 
 
 def test_an_empty_calendar_is_listed_as_empty() -> None:
@@ -183,7 +187,7 @@ def test_a_token_may_be_lost_between_two_pages() -> None:
 def test_a_listing_that_breaks_off_says_nothing_of_what_is_gone() -> None:
     reading, _ = feed(script(page(event("e1"), nextPageToken="p2"), error(410, "fullSyncRequired")))
     pages = reading.pull(GOOGLE, None, NOW)
-    assert [e["subject"] for e in next(pages).events] == ["e1"]
+    assert [e.subject for e in next(pages).examined] == ["e1"]
     with pytest.raises(TryAgain, match="google lost the listing's place"):
         list(pages)
 
@@ -226,7 +230,7 @@ def test_a_removed_occurrence_says_of_which_series_it_was() -> None:
 def test_between_two_hundred_reads_there_are_signs_of_life() -> None:
     gone = [tombstone(f"e{number}") for number in range(120)]
     pages, provider = pulled(script(page(*gone, nextSyncToken="t2"), *[error(404, "notFound")] * 120), "t1")
-    assert (len(provider.asked), [len(p.events) for p in pages]) == (121, [120, 0, 0, 0, 0])
+    assert (len(provider.asked), [len(p.examined) for p in pages]) == (121, [120, 0, 0, 0, 0])
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from adapters.google.translate import examined, translate
 from adapters.wording import Hint, Translated
 from domain import source_events
-from domain.source_events import DeletedData, MeetingData, SourceEvent
+from domain.source_events import MAX_BYTES, DeletedData, MeetingData, SourceEvent
 
 GOLDEN = sorted((Path(__file__).parent / "golden" / "google").glob("*.json"))
 REFERENCE = Path(__file__).parents[3] / "shared"
@@ -104,8 +104,10 @@ def test_the_log_takes_every_golden_event(file: Path) -> None:
 
 @pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
 def test_what_is_said_comes_as_the_log_reads_it_too(file: Path) -> None:
-    found, read = examined(json.loads(file.read_text("utf-8"))["bodies"], "62515", "501", "ana@acme.example", None)
-    assert read == [accepted(event) for event in found.events] != []
+    bodies = json.loads(file.read_text("utf-8"))["bodies"]
+    found, read = said(*bodies), examined(bodies, "62515", "501", "ana@acme.example", None)
+    assert read.events == [accepted(event) for event in found.events] != []
+    assert (read.refused, read.hints) == (found.refused, found.hints)
 
 
 # --- who, which, and which revision -----------------------------------------------------------------------------------
@@ -600,6 +602,88 @@ def test_a_conference_is_its_http_link(conference: dict[str, Any], url: str | No
     assert data(event(**conference))["conferenceUrl"] == url
 
 
+# --- what the log sets bounds to --------------------------------------------------------------------------------------
+
+EMOJI = "\U0001f600"
+
+
+def at_its_longest(guests: int, description: str) -> dict[str, Any]:
+    """An event of which all that is cut is as long as it may be, in characters that take the most room."""
+    people = [{"email": f"{n:03}{EMOJI * 997}", "displayName": EMOJI * 1000, "optional": True} for n in range(guests)]
+    words = {"summary": EMOJI * 1000, "location": EMOJI * 1000, "hangoutLink": f"https://{EMOJI * 1992}"}
+    return event(id="e" * 1024, attendees=people, description=description, **words)
+
+
+def size(found: dict[str, Any]) -> int:
+    return len(msgspec.json.encode(found))
+
+
+# Of the guests as many as are taken to fit without looking; some more; and so many that little else fits beside them.
+@pytest.mark.parametrize("guests", [0, 20, 21, 27])
+@pytest.mark.parametrize("character", ["x", EMOJI, '"'], ids=["of a byte", "of four bytes", "that is escaped"])
+def test_an_event_is_told_up_to_the_logs_last_byte_and_refused_beyond_it(guests: int, character: str) -> None:
+    room, rest = divmod(MAX_BYTES - size(one(at_its_longest(guests, "x"))) + 1, size({"": character}) - size({"": ""}))
+    fits = at_its_longest(guests, character * room + "x" * rest)
+    assert size(one(fits)) == MAX_BYTES
+    assert examined([fits], "62515", "501", "ana@acme.example", None).events == [accepted(one(fits))]
+    assert (
+        refusal(fits | {"description": character * room + "x" * (rest + 1)})
+        == f"{MAX_BYTES + 1} bytes; at most 262144 (256 KiB) are accepted"
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"created": "2026-03-02T08:00:00.000999Z", "updated": "2026-03-02T08:00:05.001Z"}, id="times finer than the log's"),
+        pytest.param({"summary": "gpj.exe\u202e", "description": "a\u202db", "location": "\x00Room\r"}, id="texts that turn round"),
+        pytest.param({"hangoutLink": "https://meet.example/\u202ea"}, id="a link that turns round"),
+        pytest.param({"recurrence": ["RRULE:FREQ=DAILY", "EXDATE:20260310T090000Z", "RDATE;VALUE=DATE:20260411"]}, id="a series"),
+        pytest.param({"recurringEventId": "s1", "originalStartTime": {"dateTime": "2026-03-09T10:00:00.5+01:00"}}, id="an occurrence"),
+        pytest.param({"status": "cancelled", "start": None}, id="a tombstone"),
+        pytest.param({"status": "cancelled", "attendees": [BO]}, id="a record"),
+    ],
+)
+def test_an_event_is_examined_as_the_log_would(changed: dict[str, Any]) -> None:
+    assert examined([event(**changed)], "62515", "501", "ana@acme.example", None).events == [accepted(one(event(**changed)))]
+
+
+def test_what_the_log_would_refuse_is_refused() -> None:
+    required = "required with seriesId: it says which occurrence of the series this is"
+    assert refusal(event(recurringEventId="s1")) == f"/data/provenance/originalStart: {required}"
+
+
+def test_a_series_is_told_up_to_the_logs_last_byte_and_refused_beyond_it() -> None:
+    starts = ["EXDATE:" + ",".join(["20260310T090000Z"] * 10_000), "RDATE:" + ",".join(["20260311T090000Z"] * 1_500)]
+    series = event(recurrence=["RRULE:FREQ=DAILY", *starts], description="x")
+    room = MAX_BYTES - size(one(series)) + 1
+    assert 0 < room < 14_000
+    assert size(one(series | {"description": "x" * room})) == MAX_BYTES
+    assert refusal(series | {"description": "x" * (room + 1)}) == f"{MAX_BYTES + 1} bytes; at most 262144 (256 KiB) are accepted"
+
+
+@pytest.mark.parametrize("field", ["etag", "iCalUID", "recurringEventId"])
+def test_a_name_without_end_is_refused(field: str) -> None:
+    endless = event(**{field: "x" * MAX_BYTES}, originalStartTime={"date": "2026-03-09"})
+    assert refusal(endless).endswith("bytes; at most 262144 (256 KiB) are accepted")
+    assert refusal({"id": "gone", "status": "cancelled", field: "x" * MAX_BYTES}).endswith("bytes; at most 262144 (256 KiB) are accepted")
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        pytest.param({"user": ""}, "/data/provenance/user: Expected `str` of length >= 1", id="no user"),
+        pytest.param({"user": "u" * 1010}, "/id: Expected `str` of length <= 1024", id="a user without end"),
+        pytest.param({"account": ""}, "/account: Expected `str` of length >= 1", id="no account"),
+        pytest.param({"account": "a\0"}, "/source: holds a NUL character; holds a NUL character", id="an account that no database keeps"),
+        pytest.param({"calendar": "c" * 2000}, "/source: Expected `str` of length <= 1024", id="a calendar without end"),
+    ],
+)
+def test_a_mailbox_with_an_impossible_name_tells_nothing(told: dict[str, Any], reason: str) -> None:
+    found = said(event(), **told)
+    assert (found.events, [refused.reason for refused in found.refused]) == ([], [reason])
+
+
 # --- whatever a body holds --------------------------------------------------------------------------------------------
 
 WHOLE = event(
@@ -671,8 +755,7 @@ def test_anything_at_any_place_of_a_page_is_said_refused_or_to_be_read(
     if place[1] != ("items",) and place[1] != ():
         assert isinstance(items, list)
         assert len(found.events) + len(found.refused) + len(found.hints) == len(items)
-    for event_ in found.events:
-        accepted(event_)
+    assert examined([body], "62515", "501", "ana@acme.example", None).events == [accepted(event_) for event_ in found.events]
 
 
 @settings(deadline=None)

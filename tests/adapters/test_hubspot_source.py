@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import operator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+import stamina
 
 from adapters import wording
-from adapters.hubspot import calling
+from adapters.hubspot import calling, source
 from adapters.hubspot.calling import V3, Paths, dated
 from adapters.hubspot.portal import BATCH, CONTACTS, MEETINGS, PAGE
 from adapters.hubspot.source import OVERLAP_MS, PAGES, RECYCLED_MS, Notices, ObjectsFeed, Owners, OwnersFeed, Place, feeds
+from adapters.hubspot.translate import translate
+from adapters.unread import AGAIN, MOST, Unread
 from domain.errors import Deauthorised, Refused, TryAgain
 from domain.outside import Pulled
 from tests.calling import HUBSPOT, NOW, Provider, ok, query
@@ -145,6 +149,13 @@ def after(pages: list[Pulled]) -> str:
     (value,) = [page.next for page in pages if page.last]
     assert value is not None
     return value
+
+
+@pytest.fixture(autouse=True)
+def _in_no_time() -> Iterator[None]:
+    """Retries wait for nobody."""
+    with stamina.set_testing(True, attempts=4):
+        yield
 
 
 @pytest.fixture
@@ -290,46 +301,222 @@ def test_associations_that_were_not_answered_are_not_taken_for_none(portal: Fake
             return httpx.Response(207, json={"results": [], "errors": [{"category": "INTERNAL_ERROR"}]})
         return whole(request)
 
-    portal.provider = Provider(broken)
-    with pytest.raises(TryAgain, match="hubspot answered a part of a batch only"):
-        portal.pull()
+    well, portal.provider = portal.provider, Provider(broken)
+    pages = portal.pull()
+    assert (told(pages), list(unread(pages))) == ([], ["101"])
+    portal.provider = well
+    assert told(portal.pull(value=after(pages), now=NOW + MINUTE)) == [("meeting.created", "101")]
 
 
-def partly(portal: FakePortal, error: dict[str, Any]) -> Provider:
-    """The portal on a bad day: of the meetings that it is asked for by id, the last is an error."""
+# --- what fails to be read --------------------------------------------------------------------------------------------
+
+
+def failing(portal: FakePortal, ids: set[str], fail: Callable[[httpx.Response, str], httpx.Response]) -> Provider:
+    """The portal on a bad day: these objects always fail when they are asked for by id."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         said = portal.answer(request)
-        if not request.url.path.endswith("objects/meetings/batch/read"):
-            return said
-        body = json.loads(said.content)
-        return httpx.Response(207, json=body | {"results": body["results"][:-1], "numErrors": 1, "errors": [error]})
+        asked = json.loads(request.content)["inputs"] if request.url.path.endswith("/batch/read") else ()
+        return next((fail(said, one["id"]) for one in asked if one["id"] in ids), said)
 
     return Provider(answer)
+
+
+def in_part(error: dict[str, Any]) -> Callable[[httpx.Response, str], httpx.Response]:
+    """The batch without this object, and an error instead."""
+
+    def fail(said: httpx.Response, id: str) -> httpx.Response:
+        body = json.loads(said.content)
+        results = [one for one in body["results"] if one.get("id") != id]
+        return httpx.Response(207, json=body | {"results": results, "numErrors": 1, "errors": [error]})
+
+    return fail
+
+
+def as_a_whole(said: httpx.Response, id: str) -> httpx.Response:
+    return httpx.Response(500, json={"status": "error", "message": "internal error"})
+
+
+def not_at_all(said: httpx.Response, id: str) -> httpx.Response:
+    raise httpx.ReadTimeout("too long")
 
 
 FAILED: dict[str, dict[str, Any]] = {
     "an error of HubSpot's": {"status": "error", "category": "INTERNAL_ERROR", "context": {"ids": ["102"]}},
     "without saying why": {"status": "error"},
 }
+FAILURES: dict[str, Callable[[httpx.Response, str], httpx.Response]] = {
+    **{name: in_part(error) for name, error in FAILED.items()},
+    "the whole batch is an error": as_a_whole,
+    "the whole batch takes too long": not_at_all,
+}
 
 
-@pytest.mark.parametrize("error", FAILED.values(), ids=list(FAILED))
-def test_a_meeting_that_could_not_be_read_is_read_the_next_time(portal: FakePortal, error: dict[str, Any]) -> None:
-    portal.meeting("101", NOW - 2 * HOUR)
-    before = after(portal.pull())
-    portal.meeting("102", NOW - HOUR)
-    well, portal.provider = portal.provider, partly(portal, error)
-    with pytest.raises(TryAgain, match="hubspot answered a part of a batch only"):
-        portal.pull(value=before)
+def unread(pages: list[Pulled]) -> dict[str, Unread]:
+    """What is remembered as failing."""
+    return msgspec.json.decode(after(pages), type=Place).unread
+
+
+@pytest.mark.parametrize("fail", FAILURES.values(), ids=list(FAILURES))
+def test_a_meeting_that_fails_holds_up_no_other_and_is_read_later(
+    portal: FakePortal, fail: Callable[[httpx.Response, str], httpx.Response]
+) -> None:
+    for number in range(100, 108):
+        portal.meeting(str(number), NOW - HOUR + number)
+    well, portal.provider = portal.provider, failing(portal, {"102"}, fail)
+    pages = portal.pull()
+    assert [e["subject"] for e in events(pages)] == ["100", "101", "103", "104", "105", "106", "107"]
+    assert (pages[-1].last, list(unread(pages))) == (True, ["102"])
     portal.provider = well
-    assert told(portal.pull(value=before)) == [("meeting.created", "102")]
+    later = portal.pull(value=after(pages), now=NOW + MINUTE)
+    assert (told(later), unread(later)) == ([("meeting.created", "102")], {})
+
+
+def test_what_fails_is_named_with_how_and_since_when(portal: FakePortal) -> None:
+    portal.meeting("102", NOW - HOUR)
+    portal.provider = failing(portal, {"102"}, as_a_whole)
+    pages = portal.pull(value=after(portal.pull()), now=NOW + MINUTE)
+    assert pages[-1].refused == [("meeting 102", f"not read since {_iso(NOW)}, tried 2 times: hubspot answered 500 error")]
+
+
+def test_what_fails_is_tried_again_after_longer_and_longer(portal: FakePortal) -> None:
+    portal.meeting("102", NOW - HOUR)
+    portal.provider = failing(portal, {"102"}, as_a_whole)
+    value, tried = after(portal.pull()), []
+    for now in range(NOW + MINUTE, NOW + 26 * HOUR, MINUTE):
+        before = len(portal.provider.asked)
+        value = after(portal.pull(value=value, now=now))
+        if any("/batch/read" in path for path in portal.provider.paths()[before:]):
+            tried.append((now - NOW) // MINUTE)
+    assert tried == [1, 3, 7, 15, 31, 63, 127, 255, 511, 871, 1231]
+
+
+def test_what_fails_is_tried_at_once_when_it_changes(portal: FakePortal) -> None:
+    portal.meeting("102", NOW - HOUR)
+    portal.provider, well = failing(portal, {"102"}, as_a_whole), portal.provider
+    value = after(portal.pull())
+    portal.provider = well
+    portal.meeting("102", NOW + 1000, hs_meeting_title="Mended")
+    pages = portal.pull(value=value, now=NOW + 2000)
+    assert [(e["subject"], e["data"]["title"]) for e in events(pages)] == [("102", "Mended")]
+    assert unread(pages) == {}
+
+
+def test_what_failed_and_is_not_there_any_more_is_forgotten(portal: FakePortal) -> None:
+    portal.meeting("102", NOW - HOUR)
+    portal.provider, well = failing(portal, {"102"}, as_a_whole), portal.provider
+    value = after(portal.pull())
+    portal.provider = well
+    del portal.objects["meetings"]["102"]
+    pages = portal.pull(value=value, now=NOW + MINUTE)
+    assert (told(pages), unread(pages), pages[-1].refused) == ([], {}, [])
+
+
+def test_one_that_failed_before_costs_the_others_no_further_failure(portal: FakePortal) -> None:
+    portal.meeting("102", NOW - HOUR)
+    portal.provider = failing(portal, {"102"}, as_a_whole)
+    value = after(portal.pull())
+    for number in (101, 102, 103):
+        portal.meeting(str(number), NOW + number)
+    before = len(portal.provider.asked)
+    assert [e["subject"] for e in events(portal.pull(value=value, now=NOW + 1000))] == ["101", "103"]
+    assert [path for path in portal.provider.paths()[before:] if "objects/meetings/batch" in path] == [
+        "POST /crm/v3/objects/meetings/batch/read"
+    ] * 2
+
+
+def test_of_many_that_fail_some_are_tried_in_each_turn_and_all_in_the_end(portal: FakePortal) -> None:
+    ids = [str(number) for number in range(100, 100 + 2 * AGAIN)]
+    for id in ids:
+        portal.meeting(id, NOW - HOUR + int(id))
+    well, portal.provider = portal.provider, failing(portal, set(ids), not_at_all)
+    pages = portal.pull()
+    tries = []
+    for now in (NOW + MINUTE, NOW + MINUTE + 1):
+        pages = portal.pull(value=after(pages), now=now)
+        tries.append([unread(pages)[id].tries for id in ids])
+    assert tries == [[2] * AGAIN + [1] * AGAIN, [2] * 2 * AGAIN]
+    portal.provider = well
+    assert len(events(portal.pull(value=after(pages), now=NOW + HOUR))) == 2 * AGAIN
+
+
+def test_where_object_after_object_fails_it_is_the_portal(portal: FakePortal) -> None:
+    everything = {str(number) for number in range(100, 150)}
+    for id in everything:
+        portal.meeting(id, NOW - HOUR)
+    portal.provider = failing(portal, everything, as_a_whole)
+    with pytest.raises(TryAgain, match="one thing after another could not be read, the last one because hubspot answered 500 error"):
+        portal.pull()
+
+
+def test_a_feed_that_fails_at_more_objects_than_it_can_remember_waits(portal: FakePortal) -> None:
+    value = msgspec.json.encode(Place(unread={str(n): Unread(1, NOW, NOW + HOUR, "") for n in range(MOST)})).decode()
+    portal.meeting("1000", NOW)
+    portal.provider = failing(portal, {"1000"}, as_a_whole)
+    with pytest.raises(TryAgain, match="one thing after another"):
+        portal.pull(value=value)
+
+
+def test_a_limit_that_is_used_up_says_nothing_of_an_object(portal: FakePortal) -> None:
+    portal.meeting("102", NOW - HOUR)
+    busy = httpx.Response(429, json={"errorType": "RATE_LIMIT"}, headers={"Retry-After": "60"})
+    portal.provider = failing(portal, {"102"}, lambda said, id: busy)
+    with pytest.raises(TryAgain) as refusal:
+        portal.pull()
+    assert refusal.value.after == 60.0
+
+
+def test_a_bug_of_ours_that_one_object_meets_holds_up_no_other(portal: FakePortal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(100, 104):
+        portal.meeting(str(number), NOW - HOUR + number)
+
+    def bug(bodies: Any, **more: Any) -> Any:
+        if any(one.get("id") == "102" for one in bodies):
+            raise KeyError("Kick-off")
+        return translate(bodies, **more)
+
+    monkeypatch.setattr(source, "translate", bug)
+    pages = portal.pull()
+    assert [e["subject"] for e in events(pages)] == ["100", "101", "103"]
+    assert pages[-1].refused == [("meeting 102", f"not read since {_iso(NOW)}, tried once: KeyError while reading")]
+    monkeypatch.undo()
+    assert told(portal.pull(value=after(pages), now=NOW + MINUTE)) == [("meeting.created", "102")]
+
+
+def test_a_bug_of_ours_about_a_deleted_object_leaves_its_deletion_to_be_told(portal: FakePortal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for id in ("101", "102"):
+        portal.meeting(id, NOW - HOUR)
+        portal.recycle("meetings", id, NOW - MINUTE)
+
+    def bug(bodies: Any, **more: Any) -> Any:
+        return 1 / 0 if any(one.get("id") == "102" for one in bodies) else translate(bodies, **more)
+
+    monkeypatch.setattr(source, "translate", bug)
+    pages = portal.pull()
+    assert told(pages) == [("meeting.deleted", "101")]
+    monkeypatch.undo()
+    assert told(portal.pull(value=after(pages), now=NOW + RECYCLED_MS)) == [("meeting.deleted", "102")]
+
+
+def test_one_that_fails_when_it_comes_out_of_the_recycle_bin_is_told_as_restored_later(portal: FakePortal) -> None:
+    for id in ("101", "102"):
+        portal.meeting(id, NOW - HOUR)
+        portal.recycle("meetings", id, NOW - MINUTE)
+    value = after(portal.pull())
+    for id in ("101", "102"):
+        portal.restore("meetings", id)
+    well, portal.provider = portal.provider, failing(portal, {"102"}, as_a_whole)
+    pages = portal.pull(value=value, now=NOW + RECYCLED_MS)
+    assert told(pages).count(("meeting.restored", "101")) == 1
+    assert "102" not in {subject for _, subject in told(pages)}
+    portal.provider = well
+    assert ("meeting.restored", "102") in told(portal.pull(value=after(pages), now=NOW + 2 * RECYCLED_MS))
 
 
 @pytest.mark.parametrize("error", FAILED.values(), ids=list(FAILED))
 def test_a_notice_of_what_could_not_be_read_is_for_later(portal: FakePortal, error: dict[str, Any]) -> None:
     portal.meeting("102", NOW - HOUR)
-    portal.provider = partly(portal, error)
+    portal.provider = failing(portal, {"102"}, in_part(error))
     with pytest.raises(TryAgain, match="hubspot answered a part of a batch only"):
         portal.hear(item("propertyChange", "102"))
 
@@ -337,7 +524,7 @@ def test_a_notice_of_what_could_not_be_read_is_for_later(portal: FakePortal, err
 def test_a_meeting_that_is_not_there_any_more_holds_up_no_other(portal: FakePortal) -> None:
     portal.meeting("101", NOW - 2 * HOUR)
     portal.meeting("102", NOW - HOUR)
-    portal.provider = partly(portal, {"status": "error", "category": "OBJECT_NOT_FOUND", "context": {"ids": ["102"]}})
+    portal.provider = failing(portal, {"102"}, in_part({"status": "error", "category": "OBJECT_NOT_FOUND", "context": {"ids": ["102"]}}))
     assert told(portal.pull()) == [("meeting.created", "101")]
 
 

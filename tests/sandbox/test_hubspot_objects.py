@@ -243,6 +243,16 @@ def test_a_merge_keeps_the_primarys_id_if_the_switch_says_so(api: Api) -> None:
 # --- batches -----------------------------------------------------------------------------------------------------------------
 
 
+def test_an_object_that_a_fault_makes_unreadable_is_an_error_of_its_batch(api: Api) -> None:
+    first, second = api.meeting(), api.meeting()
+    api.hubspot.world.faults.add("unreadable", path=rf"/meetings/batch/read/{second}$", times=1)
+    asked = {"inputs": [{"id": first}, {"id": second}]}
+    found = api.post(f"{MEETINGS}/batch/read", asked, 207)
+    assert ([one["id"] for one in found["results"]], found["numErrors"]) == ([first], 1)
+    assert (found["errors"][0]["category"], found["errors"][0]["context"]) == ("INTERNAL_ERROR", {"ids": [second]})
+    assert [one["id"] for one in api.post(f"{MEETINGS}/batch/read", asked)["results"]] == [first, second]
+
+
 def test_a_batch_read_names_what_it_could_not_find(api: Api) -> None:
     id = api.meeting()
     found = api.post(f"{MEETINGS}/batch/read", {"properties": ["hs_meeting_title"], "inputs": [{"id": id}, {"id": "9"}]}, 207)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from adapters.memory.channels import MemoryChannels
@@ -19,7 +20,7 @@ from domain.outside import Channel, Cursor, Link, Notice, Pulled
 from domain.ports import Appended
 from domain.source_events import SourceEvent
 from services import ingest
-from services.ingest import LEASE_MS, Ingest, Ingesting, Pace
+from services.ingest import LEASE_MS, NOTICE_LEASE_MS, Ingest, Ingesting, Pace
 from services.publish import Publisher
 from tests.engine import Engine
 from tests.examples import ACCOUNT, contact, meeting
@@ -106,16 +107,31 @@ def test_what_was_read_is_in_the_log_and_the_cursor_has_moved() -> None:
     assert world.value() == "t1"
 
 
-def test_what_a_feed_has_had_examined_is_not_examined_again() -> None:
-    read = [source_events.read(msgspec.json.encode(event)) for event in (G1, meeting("g2", account="70000"))]
-    # What is told beside it would be refused: it is not what counts.
-    told = Pulled([{}, {}], [], examined=[one for one in read if isinstance(one, SourceEvent)])
+def as_read(event: Event) -> SourceEvent:
+    found = source_events.read(msgspec.json.encode(event))
+    assert isinstance(found, SourceEvent)
+    return found
+
+
+def test_what_a_feed_has_examined_is_not_examined_again() -> None:
+    read = [as_read(event) for event in (G1, meeting("g2", account="70000"))]
+    # In a zone for which it would be refused, if it were.
+    told = Pulled([], [], examined=[replace(one, data=replace(one.data, time_zone="Mars/Base")) for one in read])
     world = World(events=Script([told, done("t1")])).want()
     with capture_logs() as logs:
         world.turn()
     assert (world.logged(), world.value()) == ([G1["id"]], "t1")
     (said,) = [line for line in logs if line["event"] == "read"]
     assert (said["accepted"], said["duplicate"], said["refused"]) == (1, 0, 1)
+
+
+def test_a_page_may_tell_in_both_ways() -> None:
+    world = World(events=Script([Pulled([G2, {}], [], examined=[as_read(G1)]), done("t1")])).want()
+    with capture_logs() as logs:
+        world.turn()
+    assert (world.logged(), world.value()) == ([G1["id"], G2["id"]], "t1")
+    (said,) = [line for line in logs if line["event"] == "read"]
+    assert (said["accepted"], said["duplicate"], said["refused"]) == (2, 0, 1)
 
 
 def test_a_read_that_breaks_off_moves_nothing_and_the_next_says_the_same_again() -> None:
@@ -427,6 +443,72 @@ def test_a_notice_that_cannot_be_read_at_all_keeps_no_other_from_it() -> None:
     world.inbox.put([notice("1"), notice("2"), notice("3")], BEGIN)
     assert world.ingest.hear(world.inbox.claim(BEGIN, LEASE_MS, 100)) == 2
     assert world.inbox.claim(BEGIN + LEASE_MS, LEASE_MS, 100) == [notice("2")]
+
+
+class Failing(Heard):
+    """Fails whenever one of these is among the notices."""
+
+    def __init__(self, *names: bytes) -> None:
+        super().__init__()
+        self.names = set(names)
+
+    def read(self, link: Link, bodies: Sequence[bytes], now: int) -> Pulled:
+        """See `Reader`."""
+        if failing := self.names & set(bodies):
+            self.heard.append([body.decode() for body in bodies])
+            raise TryAgain(f"no answer about {len(failing)}")
+        return super().read(link, bodies, now)
+
+
+def test_a_notice_that_always_fails_keeps_no_other_from_being_read() -> None:
+    world = World()
+    world.readers["hubspot"] = Failing(b"2")
+    world.inbox.put([notice("1"), notice("2"), notice("3")], BEGIN)
+    assert world.ingest.hear(world.inbox.claim(BEGIN, NOTICE_LEASE_MS, 100)) == 2
+    assert world.inbox.claim(BEGIN + NOTICE_LEASE_MS, NOTICE_LEASE_MS, 100) == [notice("2")]
+
+
+def test_a_notice_that_always_fails_is_tried_ever_more_rarely_and_read_in_the_end() -> None:
+    world = World()
+    world.readers["hubspot"] = failing = Failing(b"2")
+    world.inbox.put([notice("2")], BEGIN)
+    tried = []
+    while world.at < BEGIN + 3_600_000:
+        if claimed := world.inbox.claim(world.at, NOTICE_LEASE_MS, 100):
+            world.ingest.hear(claimed)
+            tried.append((world.at - BEGIN) // 60_000)
+        world.at += 60_000
+    assert tried == [0, 1, 3, 7, 15, 30, 45]
+    failing.names.clear()
+    world.at += 3_600_000
+    assert world.ingest.hear(world.inbox.claim(world.at, NOTICE_LEASE_MS, 100)) == 1
+    assert world.inbox.waiting() == 0
+
+
+def test_of_notices_that_all_fail_only_some_are_tried_one_by_one() -> None:
+    world = World()
+    names = [str(number) for number in range(100, 140)]
+    world.readers["hubspot"] = failing = Failing(*(name.encode() for name in names))
+    world.inbox.put([notice(name) for name in names], BEGIN)
+    assert world.ingest.hear(world.inbox.claim(BEGIN, NOTICE_LEASE_MS, 100)) == 0
+    assert (len(failing.heard), world.inbox.waiting()) == (6, 40)
+
+
+def test_a_provider_that_says_how_long_it_is_busy_is_not_asked_about_each_notice() -> None:
+    world = World()
+    world.readers["hubspot"] = busy = Heard(TryAgain("too many", after=60.0))
+    world.inbox.put([notice("1"), notice("2")], BEGIN)
+    assert (world.ingest.hear(world.inbox.claim(BEGIN, NOTICE_LEASE_MS, 100)), len(busy.heard)) == (0, 1)
+
+
+def test_what_a_feed_goes_on_without_stands_in_its_cursor_until_it_is_read() -> None:
+    unread = [("meeting 102", "tried 3 times: no answer"), ("meeting 103", "tried once: no answer")]
+    last = Pulled([], unread, "t1", last=True)
+    world = World(events=Script([page(G1), last], [done("t2")])).want()
+    (cursor,) = world.turn()
+    assert (cursor.failures, cursor.read_at, cursor.reason) == (0, BEGIN, "meeting 102: tried 3 times: no answer; and 1 more")
+    (cursor,) = world.turn(60_000)
+    assert (cursor.failures, cursor.reason) == (0, None)
 
 
 # --- as a role --------------------------------------------------------------------------------------------------------

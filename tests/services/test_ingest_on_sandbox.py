@@ -19,6 +19,7 @@ import stamina
 from adapters import http as calling
 from adapters.google import calling as google_calling
 from adapters.google.source import GoogleFeed
+from adapters.google.translate import public
 from adapters.google.watching import GoogleWatch
 from adapters.hubspot import calling as hubspot_calling
 from adapters.hubspot.calling import V3, Paths, dated
@@ -32,7 +33,7 @@ from adapters.memory.once import MemoryOnce
 from adapters.office365 import calling as office365_calling
 from adapters.office365.source import Office365Feed
 from adapters.office365.watching import Office365Watch
-from domain.outside import Grant, Link, Notice, Watch
+from domain.outside import Grant, Link, Notice, Pulled, Watch
 from services.ingest import LEASE_MS, Ingest
 from services.sandbox.entra import Entra
 from services.sandbox.entra_directory import Directory
@@ -233,15 +234,19 @@ def test_a_google_token_that_is_lost_costs_nothing_and_finds_what_is_gone(town: 
     assert town.pull().shown() == expected
 
 
+def in_public(page: Pulled) -> list[dict[str, Any]]:
+    return [*map(public, page.examined), *page.events]
+
+
 def test_a_google_token_that_is_lost_between_two_pages(town: Town) -> None:
     town.pull()
     town.google.switches.page_limit = 1
     for day in (9, 10, 11):
         town.meeting(f"Day {day}", day)
     pages = town.feed(GOOGLE, "events").pull(GOOGLE, town.value(GOOGLE, "events"), town.world.now())
-    town.engine.publish(next(pages).events)
+    town.engine.publish(in_public(next(pages)))
     town.google.invalidate()
-    rest = [event for page in pages for event in page.events]
+    rest = [event for page in pages for event in in_public(page)]
     town.engine.publish(rest)
     assert [title for title, _, _ in town.engine.settle().shown(town.bo)] == ["Day 9", "Day 10", "Day 11"]
     assert rest[-1]["type"] == "rendezvous.calendar.listed.v1"
@@ -254,7 +259,7 @@ def test_a_read_of_google_that_dies_between_two_pages_says_the_same_again(town: 
         town.meeting(f"Day {day}", day)
     pages = town.feed(GOOGLE, "events").pull(GOOGLE, town.value(GOOGLE, "events"), town.world.now())
     for _ in range(2):
-        town.engine.publish(next(pages).events)
+        town.engine.publish(in_public(next(pages)))
     first = town.said()
     assert [title for title, _, _ in town.pull().shown()] == [f"Day {day}" for day in range(3, 9)]
     assert (set(town.said().values()), len(town.said() - first)) == ({1}, 2)
@@ -365,6 +370,25 @@ def test_an_occurrence_that_a_series_lost_in_silence_is_told(town: Town) -> None
     ]
 
 
+@pytest.mark.parametrize("expired", [False, True], ids=["changes", "a lost link"])
+def test_a_series_that_outlook_fails_to_lay_out_holds_up_no_other_and_is_laid_out_when_it_can_be(town: Town, expired: bool) -> None:
+    town.outlook.switch(lost_occurrences="silent")
+    id, other = town.appointment(**SERIES), town.appointment("Once", 10)
+    town.pull()
+    fault = town.world.faults.add("status", simulator="office365", path=r"/instances", status=504, times=None)
+    town.outlook.delete(CEM, occurrences(town, id)[2])
+    town.outlook.move(CEM, other, "2026-03-10T11:00:00", "2026-03-10T12:00:00")
+    if expired:
+        town.outlook.expire_cursors()
+    moved = ("Once", "2026-03-10T11:00:00Z", "confirmed")
+    assert town.pull().shown() == [WHOLE[0], moved, *WHOLE[1:]]
+    trouble = town.troubles()["office365 events"]
+    assert (trouble.startswith("series AAk"), ": not read since 2026-03-02T" in trouble, "tried once: " in trouble) == (True,) * 3
+    fault.times = 0
+    assert town.pull(2).shown() == [WHOLE[0], moved, WHOLE[1], ("Review", "2026-03-23T09:00:00Z", "cancelled")]
+    assert town.troubles() == {}
+
+
 @pytest.mark.parametrize(
     "switches",
     [
@@ -453,6 +477,25 @@ def test_a_portal_that_knows_nothing_of_our_property_is_read_all_the_same(town: 
     town.hubspot.switches.unknown_reads_are_400 = True
     town.hubspot.schedule(ANA, "Demo", "2026-03-09T09:00:00Z", "2026-03-09T10:00:00Z", contacts=[town.bo])
     assert (town.pull().shown(), town.troubles()) == ([("Demo", "2026-03-09T09:00:00Z", "confirmed")], {})
+
+
+def test_a_meeting_that_hubspot_fails_to_read_holds_up_no_other_and_comes_when_it_can_be(portal: Town) -> None:
+    ids = [
+        portal.hubspot.schedule(ANA, f"Demo {day}", f"2026-03-{day:02}T09:00:00Z", f"2026-03-{day:02}T10:00:00Z", contacts=[portal.bo])
+        for day in range(9, 15)
+    ]
+    fault = portal.world.faults.add("unreadable", path=f"/batch/read/{ids[2]}$", times=None)
+    assert [title for title, _, _ in portal.pull().shown()] == ["Demo 9", "Demo 10", "Demo 12", "Demo 13", "Demo 14"]
+    trouble = portal.troubles()["hubspot meetings"]
+    assert (trouble.startswith(f"meeting {ids[2]}: not read since 2026-03-02T"), trouble.endswith("answered a part of a batch only")) == (
+        True,
+        True,
+    )
+    portal.hubspot.move(ids[3], "2026-03-12T11:00:00Z")
+    assert portal.pull(3).shown()[2] == ("Demo 12", "2026-03-12T11:00:00Z", "confirmed")
+    fault.times = 0
+    assert [title for title, _, _ in portal.pull(8).shown()] == [f"Demo {day}" for day in range(9, 15)]
+    assert portal.troubles() == {}
 
 
 def test_a_contact_that_is_merged_takes_its_timeline_along(town: Town) -> None:
@@ -579,6 +622,13 @@ def told(town: Town, ear: str) -> Town:
 
 def listen(town: Town) -> Town:
     """Hear what webhooks said, twice as they may, and nothing else: no feed is read."""
+    hear(town)
+    assert town.inbox.waiting() == 0
+    return town
+
+
+def hear(town: Town) -> Town:
+    """As `listen`; some may have to wait."""
     town.world.move(1_000)
     town.world.outbox.flush()
     items = [item for body in _Ear.bodies for item in msgspec.json.decode(body)]
@@ -589,7 +639,6 @@ def listen(town: Town) -> Town:
     notices = town.inbox.claim(town.world.now(), LEASE_MS, 100)
     assert len(notices) > 0
     town.ingest.hear(notices)
-    assert town.inbox.waiting() == 0
     town.engine.settle()
     return town
 
@@ -607,6 +656,18 @@ def test_a_meeting_is_heard_of_with_its_contacts(told: Town) -> None:
     assert listen(told).shown() == [DEMO]
     told.hubspot.move(id, "2026-03-09T11:00:00Z")
     assert listen(told).shown() == [("Demo", "2026-03-09T11:00:00Z", "confirmed")]
+
+
+def test_a_notice_of_what_cannot_be_read_keeps_no_other_from_being_heard(told: Town) -> None:
+    broken, fine = scheduled(told, told.bo), scheduled(told, told.bo)
+    fault = told.world.faults.add("unreadable", path=f"/batch/read/{broken}$", times=None)
+    told.hubspot.move(fine, "2026-03-09T11:00:00Z")
+    assert hear(told).shown() == [("Demo", "2026-03-09T11:00:00Z", "confirmed")]
+    assert told.inbox.waiting() > 0
+    fault.times = 0
+    told.hubspot.move(broken, "2026-03-09T12:00:00Z")
+    told.world.move(HOUR)
+    assert listen(told).shown() == [("Demo", f"2026-03-09T{hour}:00:00Z", "confirmed") for hour in (11, 12)]
 
 
 def test_an_association_is_heard_of(told: Town) -> None:
