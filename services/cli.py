@@ -12,7 +12,6 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -54,8 +53,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. [default: ./data]", show_default=False)]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. \\[default: ./data]", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, as the API would answer.")]
+Host = Annotated[str | None, typer.Option("--host", help="Address to listen on. \\[default: 127.0.0.1]", show_default=False)]
+Port = Annotated[
+    int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0: any free. \\[default: 8321]", show_default=False)
+]
 UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End when there is nothing left to do.")]
 
 
@@ -128,20 +131,10 @@ def console(stderr: bool = False) -> Any:
 
 
 def instant_of(text: str | None, option: str, end_of_day: bool = False) -> int | None:
-    """A time option in ms: RFC 3339, or a date (its midnight in UTC)."""
-    if text is None:
-        return None
-    try:
-        if len(text) == 10:
-            at = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-            at += timedelta(days=1) if end_of_day else timedelta()
-        else:
-            at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(option, f"{text!r} is no time; write 2026-03-09 or 2026-03-09T10:00:00Z") from error
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return int(at.timestamp() * 1000)
+    """A time option in ms, as the API reads its own. Raises `BadInput`."""
+    from services.api.questions import moment
+
+    return None if text is None else moment(text, option, end_of_day)
 
 
 # --- upstream and the engine -------------------------------------------------------------------------------------------------
@@ -216,10 +209,8 @@ def project(data: Data = None, until_idle: UntilIdle = False) -> None:
 @app.command()
 def serve(
     data: Data = None,
-    host: Annotated[str | None, typer.Option("--host", help="Address to listen on. [default: 127.0.0.1]", show_default=False)] = None,
-    port: Annotated[
-        int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0: any free one. [default: 8321]", show_default=False)
-    ] = None,
+    host: Host = None,
+    port: Port = None,
 ) -> None:
     """Answer the HTTP API from the read models, for ever.
 
@@ -239,10 +230,8 @@ def serve(
 @app.command()
 def up(
     data: Data = None,
-    host: Annotated[str | None, typer.Option("--host", help="Address to listen on. [default: 127.0.0.1]", show_default=False)] = None,
-    port: Annotated[
-        int | None, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0: any free one. [default: 8321]", show_default=False)
-    ] = None,
+    host: Host = None,
+    port: Port = None,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="With made-up providers beside it, to connect and act in.")] = False,
 ) -> None:
     """Everything in one process, embedded: logs, all roles and the API on a loopback port.
@@ -358,7 +347,7 @@ def bench(events: Annotated[int, typer.Option("--events", min=1000, help="Source
 @app.command()
 def demo(
     data: Annotated[
-        Path | None, typer.Option("--data", help="Folder for the demo's data. [default: ./demo-data]", show_default=False)
+        Path | None, typer.Option("--data", help="Folder for the demo's data. \\[default: ./demo-data]", show_default=False)
     ] = None,
     serve_after: Annotated[bool, typer.Option("--serve/--no-serve", help="Leave the API running at the end.")] = True,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the API; 0: any free one.")] = 8321,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Account = Annotated[str, typer.Argument(help="The account (HubSpot portal id).")]
 Provider = Annotated[str, typer.Argument(help="google, office365 or hubspot.")]
 User = Annotated[str | None, typer.Option("--user", help="CRM user id of the calendar's owner; none for hubspot.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. [default: ./data]", show_default=False)]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. \\[default: ./data]", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, as the API would answer.")]
 
 Wired = Callable[["Installation"], "Connecting"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PAGE = 1000
 """Deliveries that are read at once."""
 
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. [default: ./data]", show_default=False)]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. \\[default: ./data]", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End when nothing is due any more.")]
 Id = Annotated[str, typer.Argument(help="A delivery's id, from `deliveries list`.")]

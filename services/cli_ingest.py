@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from services.roles import Work
     from services.wiring import Installation
 
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. [default: ./data]", show_default=False)]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. \\[default: ./data]", show_default=False)]
 UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End when nothing is due any more.")]
 
 Wired = Callable[["Installation", "Numbers"], "Work"]

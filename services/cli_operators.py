@@ -30,7 +30,7 @@ PAGE = 1000
 
 Account = Annotated[str, typer.Argument(help="The account (HubSpot portal id).")]
 OfAccount = Annotated[str | None, typer.Option("--account", help="Only this account's.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. [default: ./data]", show_default=False)]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. \\[default: ./data]", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 Letter = Annotated[str, typer.Argument(help="A dead letter's id, from `dead-letters list`.")]
 Hold = Annotated[str, typer.Argument(help="A hold's id, from `held list`.")]
@@ -188,7 +188,8 @@ def _add_held(group: typer.Typer) -> None:
         from services.held import release as settle
 
         changed = settle(_installation(data), account, hold)
-        says = f"{counted(changed, 'meeting')} {'is' if changed == 1 else 'are'} shown as cancelled now"
+        # Who folds may be another process, or not run at the moment.
+        says = f"{counted(changed, 'meeting')} {'is' if changed == 1 else 'are'} cancelled; timelines show it once it is folded"
         _say({"hold": hold, "outcome": "released", "meetings": changed}, says, json)
 
     @group.command()

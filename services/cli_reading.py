@@ -14,21 +14,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from domain.errors import NotFound, RendezvousError, TryAgain
+from domain.errors import BadInput, NotFound, RendezvousError
 
 if TYPE_CHECKING:
     # Loaded where they are used: `rendezvous --help` need not wait for them.
     from domain.outside import Cursors
-    from services.explain import Explained
+    from services.progress import Progress
     from services.reading import Reading
     from services.wiring import Installation
 
 Account = Annotated[str, typer.Argument(help="The account (HubSpot portal id).")]
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. [default: ./data]", show_default=False)]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. \\[default: ./data]", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, as the API would answer.")]
-
-LETTERS = 1000
-"""Dead letters of an account that are looked through for an event's id."""
 
 Opened = Callable[["Installation"], "Cursors | None"]
 
@@ -44,6 +41,21 @@ def reading_of(parts: Installation, account: str, cursors: Cursors | None) -> Re
     return reading
 
 
+def progress_of(parts: Installation, account: str) -> Progress | None:
+    """How far the engine has come with this account; None where a log is away."""
+    try:
+        shard = parts.shard_of(account)
+        return shard.progress(shard.views)
+    except RendezvousError:
+        return None
+
+
+def given(argument: str, name: str) -> None:
+    """Raises `BadInput` for an argument that says nothing: a variable that a script did not set."""
+    if not argument.strip():
+        raise BadInput(name, "empty; name one")
+
+
 def add(app: typer.Typer, opened: Opened) -> None:
     """The commands. `opened` tells how far an installation's calendars were read, None if nobody keeps that."""
     _add_timeline(app, opened)
@@ -57,54 +69,39 @@ def _add_timeline(app: typer.Typer, opened: Opened) -> None:
         who: Annotated[str, typer.Argument(help="A contact's CRM id, or an e-mail address.")],
         data: Data = None,
         json: Json = False,
-        as_of: Annotated[str | None, typer.Option("--as-of", help="As it was recorded at this time (ours).")] = None,
-        since: Annotated[str | None, typer.Option("--from", help="Entries that end after this time.")] = None,
-        until: Annotated[str | None, typer.Option("--to", help="Entries that start before this time.")] = None,
+        as_of: Annotated[
+            str | None, typer.Option("--as-of", help="As it was recorded at this time (ours): 2026-03-09T10:00:00Z, or a date.")
+        ] = None,
+        since: Annotated[str | None, typer.Option("--from", help="Entries that end after this time, or date (UTC).")] = None,
+        until: Annotated[str | None, typer.Option("--to", help="Entries that start before this time, or the end of this date.")] = None,
         limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most this many entries.")] = 50,
     ) -> None:
         """A contact's timeline.
 
         Example: rendezvous timeline 62515 bo@client.example --from 2026-03-01
         """
+        from services.api.questions import span
         from services.cli import console, installation, instant_of, put
         from services.printing import print_timeline
 
         low, high = instant_of(since, "--from"), instant_of(until, "--to", end_of_day=True)
+        span(low, high, "--to")
         at = instant_of(as_of, "--as-of")
+        given(account, "ACCOUNT")
+        given(who, "WHO")
         parts = installation(data)
         try:
             body = reading_of(parts, account, opened(parts)).timeline(account, who, low=low, high=high, as_of=at, limit=limit)
-        except NotFound:
+        except NotFound as error:
             if json:
                 put({"entries": [], "next": None, "previous": None})
             else:
-                console().print(f"No contact {who} is known in account {account}. Try: rendezvous explain {account} {who}")
+                console().print(f"{error}. Try: rendezvous explain {account} {who}", markup=False)
             raise typer.Exit(1) from None
         if json:
             put(body)
         else:
             print_timeline(console(), msgspec.json.decode(body))
-
-
-def explain_or_its_letter(parts: Installation, account: str, what: str) -> Explained:
-    """The explanation; of an event whose record nobody could read, that of its dead letter, which has the event's id in it."""
-    explained = parts.explainer.explain(account, what)
-    if explained.found:
-        return explained
-    try:
-        letters = parts.dead.list(account, "", LETTERS, None)
-    except TryAgain:  # the log that they stand in is away; the read models are not
-        return explained
-    letter = next((one.letter for one in letters if _id_in(one.body) == what), None)
-    return explained if letter is None else parts.explainer.explain(account, letter)
-
-
-def _id_in(body: bytes) -> object:
-    try:
-        told = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
-    return told.get("id") if isinstance(told, dict) else None
 
 
 def _shown(reading: Reading, account: str, meetings: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -130,10 +127,15 @@ def _add_why(app: typer.Typer) -> None:
         Example: rendezvous explain 62515 bo@client.example
         """
         from services.cli import console, installation, put
+        from services.explain import with_logs
         from services.printing import decided_by_meeting, print_explained
 
+        given(account, "ACCOUNT")
+        given(what, "WHAT")
         parts = installation(data)
-        explained = explain_or_its_letter(parts, account, what)
+        explained = parts.explainer.explain(account, what)
+        if explained.check or not parts.on_kafka:  # a broker is asked only where the answer is in doubt: it may be away
+            explained = with_logs(explained, account, parts.explainer, parts.dead, progress_of(parts, account))
         if json:
             put(explained)
         else:

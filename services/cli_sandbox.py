@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from domain.errors import BadInput
 from domain.outside import Link
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def add(app: typer.Typer) -> None:
             if not empty:
                 people(town)
             if hooks is not None:
-                town.hubspot.subscribe(f"{hooks}/v1/hooks/hubspot")
+                _send_webhooks(town, hooks, "--hooks")
             if host != LOOPBACK:
                 _say(f"it listens on {host}: nobody is asked for a password, so let no stranger reach it")
             _say(f"the sandbox is at {town.sandbox.url}/sandbox/ and {town.sandbox.https_url} (stop with Ctrl-C)")
@@ -91,24 +92,25 @@ def up_with_sandbox(data: Path | None, host: str | None, port: int | None) -> No
     from services.cli import configure_logging, settings_of
     from services.cli_listening import wanted
     from services.folder import bring_in
-    from services.live import Town
+    from services.live import Town, free_port
     from services.settings import Settings
     from services.up import up
     from services.wiring import Installation
     from services.wiring_providers import Outside
 
     usual = settings_of(data)
-    at = wanted(usual, host, port)
+    listens, chosen = wanted(usual, host, port)
+    at = listens, chosen or free_port()
     configure_logging(usual.log_level)
     town = Town()
     with closing(town.sandbox):
         town.sandbox.start()
         people(town)
         told: dict[str, Any] = {} if data is None else {"data": data}
-        where = "http://{}:{}".format(*at)
+        where = f"http://{_reached(listens)}:{at[1]}"
+        _send_webhooks(town, where, "--host")
         parts = Installation(Settings(**told, **town.settings(public_url=where)))
         outside = Outside(parts)
-        town.hubspot.subscribe(f"{where}/v1/hooks/hubspot")
         _say(f"act as a salesperson, a guest or an admin: {town.sandbox.url}/sandbox/")
         _say("connect in a browser, as Ana; each link opens once:")
         for link in (Link(ACCOUNT, "hubspot"), Link(ACCOUNT, "google", USER), Link(ACCOUNT, "office365", USER)):
@@ -121,6 +123,22 @@ def up_with_sandbox(data: Path | None, host: str | None, port: int | None) -> No
             outside.close()
             parts.close()
             bring_in(parts.settings)
+
+
+def _reached(host: str) -> str:
+    """How this machine reaches what listens on this address, as a URL has it."""
+    host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 - compared with, not bound to
+    return f"[{host}]" if ":" in host else host
+
+
+def _send_webhooks(town: Town, where: str, option: str) -> None:
+    """Have the CRM tell an installation what changes. Raises `BadInput`, with the option that says where that is, if it is not here."""
+    from services.sandbox.world import NotLoopback
+
+    try:
+        town.hubspot.subscribe(f"{where}/v1/hooks/hubspot")
+    except NotLoopback as error:
+        raise BadInput(option, f"{where} is not on this machine, and the sandbox sends nothing to another") from error
 
 
 def _say(line: str) -> None:

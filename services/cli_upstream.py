@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TOGETHER = 500
 """Lines that are appended in one transaction."""
 
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. [default: ./data]", show_default=False)]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the embedded store and log. \\[default: ./data]", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one receipt a line, with the line of the file it is for.")]
 
 
@@ -49,7 +49,7 @@ def _add_publish(app: typer.Typer) -> None:
         json: Json = False,
         dry_run: Annotated[bool, typer.Option("--dry-run", help="Try the events without effect.")] = False,
     ) -> None:
-        """Append source events to the log; one receipt a line.
+        """Append source events to the log, and say what became of them; with --json, a receipt a line.
 
         Example: rendezvous publish events.ndjson --dry-run
         """
@@ -121,7 +121,9 @@ def _add_translate(app: typer.Typer) -> None:
         account: Annotated[str, typer.Option("--account", help="The account the bodies belong to.")],
         user: Annotated[str | None, typer.Option("--user", help="CRM user id of the calendar's owner, or of meetings without one.")] = None,
         calendar: Annotated[str | None, typer.Option("--calendar", help="The calendar's id.")] = None,
-        since: Annotated[str | None, typer.Option("--from", help="Start of the window a Graph round was read with.")] = None,
+        since: Annotated[
+            str | None, typer.Option("--from", help="Start of the window a Graph round was read with: 2026-03-09T10:00:00Z, or a date.")
+        ] = None,
         until: Annotated[str | None, typer.Option("--to", help="End of that window.")] = None,
         owners: Annotated[Path | None, typer.Option("--owners", help="HubSpot owners (JSON or CSV): owner id to user id.")] = None,
         json: Annotated[bool, typer.Option("--json", help="Say what was refused as JSON, too, one object a line.")] = False,
@@ -148,10 +150,13 @@ def _add_translate(app: typer.Typer) -> None:
 
 
 def _window(low: int | None, high: int | None) -> tuple[datetime, datetime] | None:
+    from services.api.questions import span
+
     if (low is None) is not (high is None):
         raise BadInput("--to" if high is None else "--from", "a window has both ends")
     if low is None or high is None:
         return None
+    span(low, high, "--to")
     return datetime.fromtimestamp(low / 1000, UTC), datetime.fromtimestamp(high / 1000, UTC)
 
 

@@ -1,8 +1,9 @@
 """Why something is, or is not, in a timeline: one sentence, then every decision with its rule.
 
 What must stay true: an answer names no address that the asker did not type, but of guests who are logged as contacts; whoever knows the
-address or the contact id of somebody who was erased learns that he was, and nothing of his meetings; and for what was never seen it says
-so, by what it can be asked, and what to look at.
+address or the contact id of somebody who was erased learns that he was, and nothing of his meetings; of a meeting's guest who was erased it
+says that, whatever was decided about him before, and no more; and for what was never seen it says so, by what it can be asked, and what
+to look at.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from domain.account import Account
 from domain.decisions import Decision, Outcome, Rule
+from domain.errors import RendezvousError
+from domain.events import MeetingEvent, Sighting
 from domain.naming import account_stream
 from domain.people import Person, domain_of, normalised
-from domain.ports import Store, Vault
-from projections.views import ContactRow, DecisionRow, Views
+from domain.ports import DeadLetters, Store, Vault
+from projections.views import ConnectionRow, ContactRow, DecisionRow, Views
 from services.contacts import association_key
 from services.history import account_of
-from services.progress import Progress
-from services.sentences import GENERAL, SENTENCES, sentence
+from services.progress import Progress, Standing
+from services.sentences import GENERAL, IN_NO_TIMELINE, SENTENCES, counted, sentence
 from services.writes import CALENDARS, Answer, Write, writes_of
 
 MOST = 200
@@ -35,13 +39,21 @@ UNDERSTOOD = (
 )
 """What has a name here."""
 
+LETTERS = 1000
+"""Dead letters of an account that are looked through for an event's id."""
+
+NOWHERE = "The meeting is in no timeline now."
+
 _PAGE = 500
+_LETTERS_AT_ONCE = 100
 _KEPT_OUT = (Outcome.IGNORED, Outcome.SUPPRESSED, Outcome.HELD, Outcome.REJECTED)
+_KNOWN_ALREADY = (Rule.DUPLICATE, Rule.STALE)
 _FOR_GOOD = (Rule.OWN_DOMAIN, Rule.CRM_USER, Rule.NEVER_LOG, Rule.ERASED)
 
 
 class Reason(Struct, frozen=True):
-    """One decision. `guest` is his address if the asker may see it, else his person key; `at` the side's time."""
+    """One decision. `guest` is his address if the asker may see it, else his person key; `at` the side's time. Whatever was decided
+    about somebody who is erased reads `erased`, without guest, contact or note."""
 
     rule: str
     outcome: str
@@ -78,6 +90,12 @@ class _Row(Struct, frozen=True):
     decisions: tuple[Decision, ...]
 
 
+class _Named(Struct, frozen=True):
+    """A dead letter's body, as far as it is one."""
+
+    id: object = None
+
+
 class _Contact(Struct, frozen=True):
     email: str | None = None
 
@@ -104,28 +122,86 @@ class _Asked(NamedTuple):
     address: str | None
 
 
+class _Gone(NamedTuple):
+    """Who was erased: guests by their person keys, and contacts."""
+
+    guests: frozenset[str]
+    contacts: frozenset[str]
+
+
 _rows = msgspec.json.Decoder(_Row)
+_named = msgspec.json.Decoder(_Named)
 _contacts = msgspec.json.Decoder(_Contact)
 _connections = msgspec.json.Decoder(_Connection)
 
 
 class Explainer:
-    """Explains an account's timelines. `progress` adds how far the engine has come to what should be checked."""
+    """Explains an account's timelines, by what is decided and folded."""
 
-    def __init__(self, views: Views, vault: Vault, store: Store, progress: Progress | None = None) -> None:
-        self._views, self._vault, self._store, self._progress = views, vault, store, progress
+    def __init__(self, views: Views, vault: Vault, store: Store) -> None:
+        self._views, self._vault, self._store = views, vault, store
 
     def explain(self, account: str, what: str) -> Explained:
         """`what` is a source event's id, a side's id, a meeting's id, its iCalendar UID, a contact's id or an address; it may be several
         of these."""
-        return _Question(self._views, self._vault, self._store, self._progress, account, what.strip()[:1024]).answer()
+        return _Question(self._views, self._vault, self._store, account, what.strip()[:1024]).answer()
+
+
+def with_logs(found: Explained, account: str, explainer: Explainer, dead: DeadLetters | None, progress: Progress | None) -> Explained:
+    """An explanation with what the read models alone do not know: of an event whose record nobody could read, its dead letter, in whose
+    bytes alone the event's id stands; and how far the engine has come, if that could make the answer another. Without these, or where
+    their logs are away, as it was found. Where the logs are servers, this takes as long as they do."""
+    try:
+        # First: if the log is away, so is that of the dead letters, and nobody should wait for both.
+        standing = None if progress is None else progress.standing(account)
+        whole = found if found.found or dead is None else _or_its_letter(found, account, explainer, dead)
+    except RendezvousError:  # nobody who reads needs a log
+        return found
+    check = None if standing is None else _progress_check(standing, bool(whole.check))
+    return whole if check is None else replace(whole, check=(*whole.check, check))
+
+
+def _or_its_letter(found: Explained, account: str, explainer: Explainer, dead: DeadLetters) -> Explained:
+    letter = _letter_with(dead, account, found.what)
+    rejected = None if letter is None else explainer.explain(account, letter)
+    if letter is None or rejected is None or not rejected.found:  # it may be among the dead letters, and not folded yet
+        return found
+    return replace(rejected, what=found.what, sentence=f"{found.what}{rejected.sentence.removeprefix(letter)}")
+
+
+def _progress_check(standing: Standing, in_doubt: bool) -> str | None:
+    """How far the engine has come: where the answer is in doubt, and wherever there is more to come."""
+    accepted, decided, waiting = standing
+    if decided < accepted or waiting:
+        behind = f"of source position {accepted}, {decided} is decided, and {counted(waiting, 'domain event')} wait to be folded"
+        return f"The engine has not caught up: {behind}. Ask again in a moment; if that does not help, see `rendezvous doctor`."
+    return f"The engine has caught up with everything it was told: source position {accepted}." if in_doubt else None
+
+
+def _letter_with(dead: DeadLetters, account: str, id: str) -> str | None:
+    """The dead letter that has this event id."""
+    after = ""
+    for _ in range(LETTERS // _LETTERS_AT_ONCE):
+        letters = dead.list(account, after, _LETTERS_AT_ONCE)
+        found = next((one.letter for one in letters if _id_in(one.body) == id), None)
+        if found is not None or len(letters) < _LETTERS_AT_ONCE:
+            return found
+        after = letters[-1].letter
+    return None
+
+
+def _id_in(body: bytes) -> object:
+    try:
+        return _named.decode(body).id
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
 
 
 class _Question:
     """One question being answered."""
 
-    def __init__(self, views: Views, vault: Vault, store: Store, progress: Progress | None, account: str, what: str) -> None:
-        self.views, self.vault, self.store, self.progress = views, vault, store, progress
+    def __init__(self, views: Views, vault: Vault, store: Store, account: str, what: str) -> None:
+        self.views, self.vault, self.store = views, vault, store
         self.account, self.what = account, what
         stream = account_stream(account)
         self.settings: Account = account_of(store.load([stream]).get(stream, ()))
@@ -139,7 +215,7 @@ class _Question:
         of_people = self._of_people()
         erased = self._is_erased(of_people)
         picked |= {at: (row, d) for at, (row, d) in of_people.items() if not erased or row.meeting is None}
-        newest = [picked[at] for at in sorted(picked)]
+        newest = self._as_of_now([(*picked[at], at[1]) for at in sorted(picked)], told)
         reasons = tuple(self._reason(row, decision) for row, decision in newest[-MOST:])
         if erased and not told:
             return Explained(self.what, True, self._erased(), reasons)
@@ -147,7 +223,7 @@ class _Question:
             named = () if self.asked.address else (UNDERSTOOD,)
             return Explained(self.what, False, self._never_seen(), check=(*self._checks(), *named))
         says, settled = self._summary(newest, meeting, bool(events or (told and not self.asked.contacts)))
-        check = () if settled else self._checks()
+        check = () if settled else self._checks_on(newest, told)
         if len(newest) > MOST:
             check = (f"Only the newest {MOST} of {len(newest)} decisions are shown.", *check)
         about = {row.meeting for row in told if row.meeting is not None}
@@ -158,7 +234,7 @@ class _Question:
 
     def _held(self, meeting: str) -> str:
         """What is to be added if its deletion waits for a person."""
-        holds = [held for row in self.views.connections(self.account) for held in _connections.decode(row.body).held]
+        holds = [held for row in self.views.connections(self.account) for held in _connection(row).held]
         held = next((held.hold for held in holds if any(_meeting_of(one) == meeting for one in held.sightings)), None)
         return "" if held is None else f" Its deletion is held for a person, as {held}: see `rendezvous held list {self.account}`."
 
@@ -207,6 +283,25 @@ class _Question:
         row = self.views.contact(self.account, contact)
         survivor = self.views.contact(self.account, row.into) if row is not None and row.into is not None else row
         return any(one is not None and one.state == "erased" for one in (row, survivor))
+
+    def _erased_guests(self, told: Iterable[_Row]) -> frozenset[str]:
+        """The person keys of those who were ever guests of these meetings, and are erased."""
+        contents = [revision.content for copy in self._copies(told) for revision in copy.revisions if revision.content is not None]
+        people = self.vault.open(self.account, {guest.person for content in contents for guest in content.guests})
+        return frozenset(person.key for person in people.values() if person.erased)
+
+    def _copies(self, told: Iterable[_Row]) -> list[Sighting]:
+        """The copies of these meetings, as often as something was learned of each."""
+        meetings = {UUID(row.meeting) for row in told if row.meeting is not None}
+        events = [event for stream in self.store.load(list(meetings)).values() for event in stream if isinstance(event, MeetingEvent)]
+        return [copy for event in events for copy in (event.sighting, *event.absorbed) if copy is not None]
+
+    def _as_of_now(self, picked: list[tuple[_Row, Decision, int]], told: Iterable[_Row]) -> list[tuple[_Row, Decision]]:
+        """These decisions, each with its number in its row; of people who were erased since, no more than that."""
+        contacts = {decision.contact for _, decision, _ in picked if decision.contact is not None}
+        gone = _Gone(self._erased_guests(told), frozenset(filter(self._contact_is_erased, contacts)))
+        rows = {row.position: replace(row, decisions=tuple(_said_of(gone, row, one) for one in row.decisions)) for row, _, _ in picked}
+        return [(rows[row.position], rows[row.position].decisions[number]) for row, _, number in picked]
 
     def _journal(self, *, event: str | None = None, meeting: str | None = None, subject: str | None = None) -> list[_Row]:
         """The newest rows about it, in order."""
@@ -286,7 +381,7 @@ class _Question:
 
     def _of_meeting(self, newest: list[tuple[_Row, Decision]]) -> tuple[str, bool]:
         standing = self._standing(newest[-1][0].meeting)
-        return (_stands(standing), True) if standing else (f"{_stands(standing)} {self._why_not(newest)}", False)
+        return (_stands(standing), True) if standing else (_said_once(NOWHERE, self._why_not(newest)), False)
 
     def _of_event(self, row: _Row) -> tuple[str, bool]:
         main = row.decisions[0]
@@ -296,7 +391,7 @@ class _Question:
         standing = self._standing(row.meeting)
         if standing and main.rule is Rule.CONTACT_MATCH:
             return f"{self.what}: {_stands(standing)}", True
-        return f"{self.what}: {says} {_stands(standing)}", bool(standing)
+        return f"{self.what}: {_said_once(says, _stands(standing))}", bool(standing)
 
     def _erased(self) -> str:
         who = self.what if self.asked.address else f"Contact {self.what}"
@@ -326,8 +421,10 @@ class _Question:
         return sentence(decisive, self._address(decisive)) if decisive else "No meeting with this contact has been seen yet."
 
     def _decisive(self, newest: list[tuple[_Row, Decision]]) -> Decision | None:
-        """The newest decision that kept it out; those about the guest himself first, and none about another guest."""
+        """The newest decision that kept it out, if there is one that says more than that it was known already; those about the guest
+        himself first, and none about another guest."""
         out = [d for row, d in reversed(newest) if d.outcome in _KEPT_OUT and row.kind.startswith("meeting.")]
+        out = [d for d in out if d.rule not in _KNOWN_ALREADY] or out
         own = [d for d in out if d.guest in self.asked.keys]
         return next(iter([*own, *[d for d in out if d.guest is None], *out]), None)
 
@@ -349,15 +446,33 @@ class _Question:
         rule = self._never_logged(key, self.asked.address)
         return says if rule is None else f"{says} {GENERAL[rule].format(who=self.what)} They would not be logged."
 
+    def _checks_on(self, newest: list[tuple[_Row, Decision]], told: Iterable[_Row]) -> tuple[str, ...]:
+        """What could make an answer another that has its rule: nothing else is worth looking at."""
+        letters = [(decision.note or {}).get("letter") for _, decision in newest if decision.rule is Rule.MALFORMED]
+        if letters:
+            return (f"What was sent, and what is wrong with it: see `rendezvous dead-letters show {letters[-1]}`.",)
+        decisive = self._decisive(newest)
+        if decisive is None:
+            return self._checks()
+        if decisive.rule is Rule.ACTIVE_WINDOW:
+            owners = {copy.user for copy in self._copies(told) if copy.user is not None}
+            return (*self._address_checks(), *self._connections_of(owners))
+        return tuple(self._address_checks()) if decisive.rule is Rule.NO_CONTACT else ()
+
+    def _connections_of(self, users: Iterable[str]) -> Iterable[str]:
+        connected = {one.user: one for one in map(_connection, self.views.connections(self.account))}
+        for user in sorted(users):
+            yield _health(connected[user]) if user in connected else f"User {user} has never connected a calendar."
+
     def _checks(self) -> tuple[str, ...]:
-        return (*self._address_checks(), *self._connection_checks(), self._progress_check())
+        return (*self._address_checks(), *self._connection_checks())
 
     def _address_checks(self) -> Iterable[str]:
         if self.asked.address and not self.asked.contacts:
             yield "Is the address the Email property of a contact in the CRM? Only that one is matched, whatever its case."
 
     def _connection_checks(self) -> Iterable[str]:
-        found = [_connections.decode(row.body) for row in self.views.connections(self.account)]
+        found = [_connection(row) for row in self.views.connections(self.account)]
         if not found:
             yield f"No calendar is connected in account {self.account}: meetings are synced that are created once one is."
             return
@@ -367,14 +482,9 @@ class _Question:
         yield "Was the meeting created after its owner's calendar was connected, and while it was? Earlier ones are not synced."
         yield "Is it in that user's primary calendar? Others are not synced."
 
-    def _progress_check(self) -> str:
-        if self.progress is None:
-            return f"The read models stand at position {self.views.position()}."
-        accepted, decided, waiting = self.progress.standing(self.account)
-        if decided < accepted or waiting:
-            behind = f"of source position {accepted}, {decided} is decided, and {waiting} domain events wait to be folded"
-            return f"The engine has not caught up: {behind}. Ask again in a moment."
-        return f"The engine has caught up with everything it was told: source position {accepted}, folded to {self.views.position()}."
+
+def _connection(row: ConnectionRow) -> _Connection:
+    return _connections.decode(row.body)
 
 
 def _health(one: _Connection) -> str:
@@ -392,15 +502,28 @@ def _meeting_of(sighting: str) -> str | None:
     return _uuid(sighting.partition(" ")[0])
 
 
+def _said_of(gone: _Gone, row: _Row, decision: Decision) -> Decision:
+    if decision.guest not in gone.guests and decision.contact not in gone.contacts:
+        return decision
+    if row.meeting is not None:
+        return Decision(Rule.ERASED, Outcome.IGNORED)
+    return decision if decision.rule is Rule.ERASED else Decision(Rule.ERASED, Outcome.IGNORED, contact=decision.contact)
+
+
 def _telling(newest: list[tuple[_Row, Decision]]) -> _Row:
     """The newest row that says more than that it was known already, if there is one."""
-    rows = [row for row, _ in newest if row.decisions[0].rule not in (Rule.DUPLICATE, Rule.STALE)]
+    rows = [row for row, _ in newest if row.decisions[0].rule not in _KNOWN_ALREADY]
     return rows[-1] if rows else newest[-1][0]
+
+
+def _said_once(one: str, other: str) -> str:
+    """Both sentences; the one with the reason alone, if it says that the meeting is nowhere as well."""
+    return next((says for says in (one, other) if says == IN_NO_TIMELINE), f"{one} {other}")
 
 
 def _stands(contacts: list[str]) -> str:
     if not contacts:
-        return "The meeting is in no timeline now."
+        return NOWHERE
     return f"The meeting is in the timeline of contact{'s' if len(contacts) > 1 else ''} {', '.join(contacts)}."
 
 

@@ -1,23 +1,25 @@
 """A meeting's domain events for people: what each was, when, and what timelines showed after it.
 
 What must stay true: nobody sees here what no timeline may show. So of a state of the meeting that stood in no contact's timeline
-there is no content, nor of anything before it turned private; and whoever is erased or on the never-log list today is not named.
+there is no content, nor of anything before it turned private; and whoever is erased or on the never-log list today is not named, a
+contact who is erased not even by his id: what stood in his timeline alone stands in none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain import account as accounts
 from domain import mentions
 from domain.account import Account
 from domain.decisions import Rule
 from domain.errors import NotFound
-from domain.events import Event, Guest, MeetingAbsorbed, MeetingEvent, Part, Sighting, View
-from domain.naming import account_stream
+from domain.events import ContactErased, Event, Guest, MeetingAbsorbed, MeetingEvent, Part, Sighting, View
+from domain.naming import account_stream, contact_stream
 from domain.people import Person
 from domain.ports import Store, Vault
 from domain.sighting import last
@@ -100,7 +102,7 @@ def history(account: str, meeting: UUID, store: Store, vault: Vault) -> History:
     events = [e for e in loaded.get(meeting, ()) if isinstance(e, MeetingEvent | MeetingAbsorbed)]
     if not events or events[0].account != account:
         raise NotFound(f"no meeting {meeting} is known in account {account}")
-    public = _public(events)
+    public = _without_erased(account, _public(events), store)
     shown = [part.shown for view in public.values() for part in view.parts]
     tokens = [guest.person for one in shown for guest in one.guests]
     typed = [token for one in shown for text in (one.title, one.location, one.conference_url) for token in mentions.tokens(text)]
@@ -122,6 +124,19 @@ def _public(events: Sequence[MeetingEvent | MeetingAbsorbed]) -> dict[int, View]
     """By version, the views that readers were shown and may still see."""
     purged = max((n for n, e in enumerate(events, 1) if isinstance(e, MeetingEvent) and e.purge), default=0)
     return {n: e.view for n, e in enumerate(events, 1) if n > purged and isinstance(e, MeetingEvent) and isinstance(e.view, View)}
+
+
+def _without_erased(account: str, views: Mapping[int, View], store: Store) -> dict[int, View]:
+    """The views, with those of their contacts alone who are not erased."""
+    told = {contact for view in views.values() for part in view.parts for contact in part.shown.contacts}
+    streams = {contact_stream(account, contact): contact for contact in told}
+    loaded = store.load(list(streams))
+    gone = {streams[stream] for stream, events in loaded.items() if any(isinstance(event, ContactErased) for event in events)}
+    return {version: replace(view, parts=tuple(_without(gone, part) for part in view.parts)) for version, view in views.items()}
+
+
+def _without(gone: Collection[str], part: Part) -> Part:
+    return replace(part, shown=replace(part.shown, contacts=tuple(one for one in part.shown.contacts if one not in gone)))
 
 
 def _nameable(people: Mapping[str, Person], account: Account) -> dict[str, Person]:

@@ -39,6 +39,9 @@ GENERAL: dict[Rule, str] = {
     Rule.MALFORMED: "What was sent could not be read.",
 }
 
+IN_NO_TIMELINE = "No contact is among the guests, so the meeting is in no timeline."
+"""Of a meeting as such; of one of its guests something else is said."""
+
 ENDINGS: dict[Outcome, str] = {
     Outcome.APPLIED: "This was applied.",
     Outcome.IGNORED: "So this was ignored.",
@@ -119,7 +122,7 @@ def _template(decision: Decision) -> str:
         case Rule.CONTACT_MATCH, Outcome.APPLIED:
             return _matched(decision)
         case Rule.NO_CONTACT, Outcome.IGNORED if decision.guest is None:
-            return "No contact is among the guests, so the meeting is in no timeline."
+            return IN_NO_TIMELINE
         case Rule.CRM_DELETE_KEEPS_CALENDAR, Outcome.APPLIED if (decision.note or {}).get("restored"):
             return "It was restored in the CRM, and is in timelines again."
     template = SENTENCES.get((decision.rule, decision.outcome))

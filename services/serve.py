@@ -139,6 +139,7 @@ def app_of(parts: Installation, stopping: Callable[[], bool], outside: Outside |
         connecting=None if outside is None else outside.connecting(),
         push=None if outside is None else outside.push(),
         aside=Aside(THREADS) if parts.on_postgres or parts.on_kafka else AT_ONCE,
+        dead=parts.dead,
     )
 
 

@@ -22,9 +22,10 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
+from domain.ports import DeadLetters
 from projections.views import Views
 from services.api import routes
-from services.api.aside import AT_ONCE, Aside
+from services.api.aside import AT_ONCE, Aside, InTime
 from services.api.connecting import CONNECT, Desk
 from services.api.describing import described
 from services.api.door import Door
@@ -52,6 +53,9 @@ WAIT_SECONDS = 10.0
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
+LOG_THREADS = 2
+"""For what explanations ask of logs that are servers."""
+
 DESCRIPTION = "/v1/openapi.json"
 
 TIMELINE = "/v1/contacts/{who}/timeline"
@@ -71,13 +75,16 @@ def create_app(
     connecting: Connecting | None = None,
     push: Push | None = None,
     aside: Aside = AT_ONCE,
+    dead: DeadLetters | None = None,
 ) -> Front:
     """The API over these parts, as an ASGI application. `stopping` ends its streams. Without `connecting` or `push`, its routes for
-    that answer that nothing is set up. `aside` answers what the parts have to wait for."""
+    that answer that nothing is set up. `aside` answers what the parts have to wait for. In `dead` an explanation is looked for that
+    the read models do not have."""
     door = Door(tokens, aside)
+    in_time = InTime(LOG_THREADS if aside.is_far else 0)
     page = TimelinePage(reading, door, progress, declared(routes.timeline.fn), wait_seconds, aside=aside)
     metrics = Metrics(views, progress)
-    api = Api(reading, explainer, publisher, Gathering(publisher), progress, door, page, metrics, stopping, ready_lag, aside)
+    api = Api(reading, explainer, publisher, Gathering(publisher), progress, door, page, metrics, stopping, ready_lag, aside, in_time, dead)
     return Front(framework(api, Desk(connecting, door), Doorstep(push)), page, metrics)
 
 

@@ -15,7 +15,8 @@ from prometheus_client.registry import Collector
 from projections.views import Views
 from services.progress import Progress
 
-MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# The framework adds the charset.
+MEDIA_TYPE = "text/plain; version=0.0.4"
 
 
 class Metrics:

@@ -32,10 +32,12 @@ _CHOICE = ["newest", "soonest"]
 Who = Annotated[str, PathParameter(description="A contact's CRM id, or an address.")]
 Meeting = Annotated[str, PathParameter(description="A meeting's id.")]
 
-Since = Annotated[str | None, query("from", "Entries that end after this: a time (RFC 3339) or a date (its midnight in UTC).")]
-Until = Annotated[str | None, query("to", "Entries that start before this; a date stands for its end.")]
+Since = Annotated[
+    str | None, query("from", "Entries that end after this: a time with its offset (RFC 3339), or a date (its midnight in UTC).")
+]
+Until = Annotated[str | None, query("to", "Entries that start before this, a time or a date as in `from`; a date stands for its end.")]
 Status = Annotated[str | None, query("status", "Of `confirmed`, `tentative`, `cancelled`, separated by commas; any by default.")]
-AsOf = Annotated[str | None, query("as_of", "The timeline as it was recorded then (our time, inclusive).")]
+AsOf = Annotated[str | None, query("as_of", "The timeline as it was recorded then (our time, inclusive); a time or a date as in `from`.")]
 After = Annotated[str | None, query("cursor", "`next` or `previous` of an answer, as it is.")]
 Limit = Annotated[str | None, query("limit", "At most so many; 50 by default.", type="integer", minimum=1, maximum=1000)]
 Order = Annotated[str | None, query("order", "By start; `newest` first by default.", enum=_CHOICE)]
@@ -53,7 +55,9 @@ LastEventId = Annotated[
     str | None,
     HeaderParameter(
         name="Last-Event-ID",
-        description="Resume after this change; without it, from now on.",
+        description="Resume after this change; without it, from now on. Whatever became of the change itself, as when it was erased since,"
+        " the stream goes on with what followed. A place that these read models have not come to is refused with 400: read the"
+        " timelines anew, and begin without it.",
         required=False,
         schema_extra={"type": "integer", "one_of": None, "minimum": 0},
     ),

@@ -14,7 +14,11 @@ from urllib.parse import parse_qsl
 from domain.errors import BadInput
 from services.reading import MOST, STATUSES, Ask
 
+EXAMPLES = "2026-03-09, 2026-03-09T10:00:00Z or 2026-03-09T10:00:00+01:00"
+"""A time as it can be given."""
+
 _FURTHEST = 1 << 62
+_DATE = len("2026-03-09")
 
 
 def query_of(scope: Mapping[str, Any]) -> dict[str, str]:
@@ -42,9 +46,11 @@ def ask_of(query: Mapping[str, str]) -> Ask:
     """A question for a page of a timeline."""
     if not query:
         return Ask()
+    low, high = instant(query, "from"), instant(query, "to", end_of_day=True)
+    span(low, high, "to")
     return Ask(
-        low=instant(query, "from"),
-        high=instant(query, "to", end_of_day=True),
+        low=low,
+        high=high,
         status=_status(query.get("status")),
         as_of=instant(query, "as_of"),
         cursor=query.get("cursor") or None,
@@ -54,23 +60,38 @@ def ask_of(query: Mapping[str, str]) -> Ask:
 
 
 def instant(query: Mapping[str, str], name: str, end_of_day: bool = False) -> int | None:
-    """A time in ms: RFC 3339, or a date: its midnight in UTC, or the next one where a whole day is meant.
+    """A time in ms: see `moment`.
 
     >>> instant({"to": "2026-03-09"}, "to", end_of_day=True), instant({"from": "2026-03-09T10:00:00+01:00"}, "from")
     (1773100800000, 1773046800000)
     """
     text = query.get(name)
-    if not text:
-        return None
+    # A + that nobody encoded arrives as a blank. An empty text is no time: of a variable that was not set, everything would be read.
+    return None if text is None else moment(text.replace(" ", "+"), name, end_of_day)
+
+
+def moment(text: str, name: str, end_of_day: bool = False) -> int:
+    """A time in ms: RFC 3339, whose offset nobody may leave to us to guess; or a date: its midnight in UTC, or the next one where a whole
+    day is meant. Raises `BadInput` with `name`."""
     try:
-        if len(text) == 10:
+        if len(text) == _DATE:
             at = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
             at += timedelta(days=1) if end_of_day else timedelta()
         else:
-            at = datetime.fromisoformat(text.replace(" ", "+"))  # a + that nobody encoded arrives as a blank
-        return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError) as error:
-        raise BadInput(name, f"{text[:40]!r} is no time; write 2026-03-09 or 2026-03-09T10:00:00Z") from error
+            at = datetime.fromisoformat(text)
+        if at.tzinfo is not None:
+            return int(at.astimezone(UTC).timestamp() * 1000)  # refuses what is in no year that UTC has
+        wrong = "has no offset"
+    except (ValueError, OverflowError):
+        wrong = "is no time"
+    raise BadInput(name, f"{text[:40]!r} {wrong}; write {EXAMPLES}")
+
+
+def span(low: int | None, high: int | None, name: str) -> None:
+    """Raises `BadInput`, with `name` for its end, for a time that ends before it begins: whoever swapped the two would read that there is
+    nothing."""
+    if low is not None and high is not None and high < low:
+        raise BadInput(name, "before the beginning: nothing is in between")
 
 
 def number(query: Mapping[str, str], name: str, default: int, low: int = 0, high: int = _FURTHEST) -> int:
@@ -92,7 +113,7 @@ def flag(query: Mapping[str, str], name: str) -> bool:
 
 
 def _status(text: str | None) -> tuple[str, ...]:
-    if not text:
+    if text is None:
         return ()
     wanted = tuple(dict.fromkeys(text.split(",")))
     if any(status not in STATUSES for status in wanted):

@@ -23,9 +23,10 @@ from litestar.params import SkipValidation
 from litestar.response import Stream
 
 from domain.errors import BadInput, RendezvousError, TryAgain
+from domain.ports import DeadLetters
 from services.api import parameters as p
 from services.api import shapes
-from services.api.aside import Aside
+from services.api.aside import Aside, InTime
 from services.api.bodies import body_of, media_type
 from services.api.describing import BATCH, EITHER, ONE, SEVERAL
 from services.api.door import Door
@@ -36,7 +37,7 @@ from services.api.metrics import Metrics
 from services.api.problems import MEDIA_TYPE, Problem, Rejected
 from services.api.questions import flag, number, query_of
 from services.api.timelines import TimelinePage, look
-from services.explain import Explained, Explainer
+from services.explain import Explained, Explainer, with_logs
 from services.history import History
 from services.progress import Progress
 from services.publish import Publisher, Receipt
@@ -65,6 +66,8 @@ class Api:
     stopping: Callable[[], bool]
     ready_lag: int
     aside: Aside
+    in_time: InTime
+    dead: DeadLetters | None
 
 
 STREAM = "text/event-stream"
@@ -255,12 +258,15 @@ async def decisions(
 
 @get("/explain", operation_id="explain", responses=_answers(Explained, "The explanation."))
 async def explain(request: Asked, api: Parts, what: p.What = None, account: p.Account = None) -> Response[bytes]:
-    """Why something is, or is not, in a timeline."""
+    """Why something is, or is not, in a timeline. Of an event whose record nobody could read: its dead letter. Whatever was decided about
+    somebody who is erased reads `erased`, and no more."""
     owner = await api.door.account(request.scope, "timeline:read", "history:read", "ops")
     asked = query_of(request.scope).get("what", "").strip()
     if not asked:
         raise BadInput("what", "required: an event, a meeting, a subject, a contact or an address")
-    return _json(msgspec.json.encode(await api.aside(api.explainer.explain, owner, asked)))
+    found = await api.aside(api.explainer.explain, owner, asked)
+    whole = await api.in_time(with_logs, found, owner, api.explainer, api.dead, api.progress)
+    return _json(msgspec.json.encode(whole or found))
 
 
 # --- operators -------------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from typing import Any
 
 from adapters.memory.tokens import MemoryTokens
 from services.api.app import Front, create_app
-from services.explain import Explained, Explainer
+from services.api.aside import AT_ONCE, Aside
+from services.explain import Explained, Explainer, with_logs
 from services.progress import Progress
 from services.reading import Reading
 from services.tokens import Tokens
@@ -27,20 +28,29 @@ class Asking(Engine):
         self.tokens = Tokens(MemoryTokens(), lambda: self.now)
         self.progress = Progress(self.source, self.store, self.domain_log, self.views)
         self.reading = Reading(self.views, self.vault, self.store)
-        self.explainer = Explainer(self.views, self.vault, self.store, self.progress)
+        self.explainer = Explainer(self.views, self.vault, self.store)
 
-    def app(self, stopping: Callable[[], bool] = lambda: True, wait_seconds: float = 0.0, ready_lag: int = 0) -> Front:
+    def app(
+        self,
+        stopping: Callable[[], bool] = lambda: True,
+        wait_seconds: float = 0.0,
+        ready_lag: int = 0,
+        aside: Aside = AT_ONCE,
+        progress: Progress | None = None,
+    ) -> Front:
         """The API. If not told otherwise, streams end when they have told what there is, and nobody is made to wait."""
         return create_app(
             reading=self.reading,
             explainer=self.explainer,
             publisher=self.publisher,
             tokens=self.tokens,
-            progress=self.progress,
+            progress=progress or self.progress,
             views=self.views,
             stopping=stopping,
             wait_seconds=wait_seconds,
             ready_lag=ready_lag,
+            aside=aside,
+            dead=self.dead,
         )
 
     def header(self, *scopes: str, account: str = ACCOUNT) -> dict[str, str]:
@@ -54,7 +64,7 @@ class Asking(Engine):
 
     def explain(self, what: str, account: str = ACCOUNT) -> Explained:
         """Why."""
-        return self.explainer.explain(account, what)
+        return with_logs(self.explainer.explain(account, what), account, self.explainer, self.dead, self.progress)
 
     def meeting_id(self, contact: str = "151", account: str = ACCOUNT) -> str:
         """The id of a contact's first meeting."""

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from litestar.testing import TestClient
 
+from domain.ports import NewRecord
 from services.api import shapes
 from services.api.app import framework
 from services.explain import Explained
@@ -98,6 +99,7 @@ def test_a_timeline_is_paged_by_cursor(client: Client, engine: Asking) -> None:
     [
         pytest.param("from=2026-04-08", ["Follow-up"], id="from a date"),
         pytest.param("to=2026-04-07", ["Kick-off"], id="to the end of a date"),
+        pytest.param("from=2026-04-08&to=2026-04-08", ["Follow-up"], id="one date"),
         pytest.param("to=2026-04-07T08:00:00Z", [], id="to a time, exclusive"),
         pytest.param("from=2026-04-07T10:30:00%2B02:00&to=2026-04-07T08:31:00Z", ["Kick-off"], id="within a meeting"),
         pytest.param("from=2026-04-07T10:30:00+02:00&to=2026-04-08", ["Follow-up", "Kick-off"], id="a plus that nobody encoded"),
@@ -288,7 +290,9 @@ def test_metrics_are_for_this_machine_or_an_operator(engine: Asking, client_addr
 def test_metrics_count_requests_by_route_and_name_nobody(client: Client, engine: Asking) -> None:
     for path in (f"/v1/contacts/{BO}/timeline", "/v1/contacts/151/timeline", "/v1/contacts/999", "/wp-login.php"):
         client.get(path, headers=engine.header("timeline:read"))
-    text = client.get("/metrics", headers=engine.header("ops", account="*")).text
+    answer = client.get("/metrics", headers=engine.header("ops", account="*"))
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    text = answer.text
     assert 'rendezvous_http_requests_total{method="GET",route="/v1/contacts/{who}/timeline",status="200"} 2.0' in text
     assert 'route="/v1/contacts/{who}",status="404"} 1.0' in text
     assert "rendezvous_lag_events 0.0" in text
@@ -312,6 +316,13 @@ def test_a_token_for_one_account_may_name_its_own(client: Client, engine: Asking
     assert client.get(f"/v1/contacts/151/timeline?account={ACCOUNT}", headers=headers).status_code == 200
 
 
+def test_an_event_that_nobody_could_read_is_explained_by_its_id(client: Client, engine: Asking) -> None:
+    engine.source.append([NewRecord(ACCOUNT, 1, b'{"id":"lost-1"}')], 1_772_442_905_001)
+    engine.settle()
+    explained = client.get("/v1/explain?what=lost-1", headers=engine.header("timeline:read")).json()
+    assert (explained["what"], explained["found"], [one["rule"] for one in explained["decisions"]]) == ("lost-1", True, ["malformed"])
+
+
 # --- refusals ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -328,6 +339,13 @@ def test_a_token_for_one_account_may_name_its_own(client: Client, engine: Asking
         pytest.param("from=yesterday", "/from", id="no time"),
         pytest.param("to=2026-02-30", "/to", id="no date"),
         pytest.param("to=9999-12-31", "/to", id="the end of the calendar"),
+        pytest.param("from=0001-01-01T00:00:00%2B14:00", "/from", id="before the calendar in UTC"),
+        pytest.param("from=2026-04-09&to=2026-04-07", "/to", id="an end before the beginning"),
+        pytest.param("from=2026-04-07T10:30:00", "/from", id="a time without an offset"),
+        pytest.param("as_of=", "/as_of", id="a moment of the log that is empty"),
+        pytest.param("status=", "/status", id="a status that is empty"),
+        pytest.param("to=20260407", "/to", id="a date that is read as a time without one"),
+        pytest.param("as_of=2026-04-07T10:30:00.123", "/as_of", id="a moment of the log without an offset"),
         pytest.param("as_of=99999-01-01T00:00:00Z", "/as_of", id="beyond the calendar"),
         pytest.param("cursor=abc", "/cursor", id="no cursor"),
         pytest.param("wait_for=-1", "/wait_for", id="before the beginning"),
@@ -340,6 +358,12 @@ def test_a_token_for_one_account_may_name_its_own(client: Client, engine: Asking
 def test_a_question_that_cannot_be_understood_is_refused_with_its_place(client: Client, engine: Asking, query: str, pointer: str) -> None:
     answer = client.get(f"/v1/contacts/151/timeline?{query}", headers=engine.header("timeline:read"))
     assert (answer.status_code, pointers(answer)) == (400, [pointer])
+
+
+def test_a_time_without_an_offset_is_told_how_to_write_it(client: Client, engine: Asking) -> None:
+    answer = client.get("/v1/contacts/151/timeline?as_of=2026-04-07T10:30:00", headers=engine.header("timeline:read"))
+    [error] = answer.json()["errors"]
+    assert error["reason"] == ("'2026-04-07T10:30:00' has no offset; write 2026-03-09, 2026-03-09T10:00:00Z or 2026-03-09T10:00:00+01:00")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -13,10 +14,10 @@ from litestar.testing import TestClient
 from domain.ports import Store
 from domain.tokens import TokenStore
 from projections.views import Views
-from services.api.app import Front, create_app
-from services.api.aside import AT_ONCE, Aside
-from services.explain import Explainer
-from services.progress import Progress
+from services.api.app import LOG_THREADS, Front, create_app
+from services.api.aside import AT_ONCE, Aside, InTime
+from services.explain import UNDERSTOOD, Explainer
+from services.progress import Progress, Standing
 from services.reading import Reading
 from services.tokens import REMEMBERED_MS, Tokens
 from tests.examples import ACCOUNT, meeting
@@ -54,7 +55,7 @@ class Far:
         progress = Progress(engine.source, store, engine.domain_log, views)
         return create_app(
             reading=Reading(views, engine.vault, store),
-            explainer=Explainer(views, engine.vault, store, progress),
+            explainer=Explainer(views, engine.vault, store),
             publisher=engine.publisher,
             tokens=tokens or engine.tokens,
             progress=progress,
@@ -135,3 +136,60 @@ def test_what_goes_wrong_is_told_to_who_asked(aside: Aside) -> None:
 
     with pytest.raises(ValueError, match="so"):
         asyncio.run(aside(refuse, why="so"))
+
+
+# --- what an answer can do without ---------------------------------------------------------------------------------------------
+
+
+class Silent(Progress):
+    """Its log says nothing until it is `released`."""
+
+    released: threading.Event
+
+    def standing(self, account: str) -> Standing:
+        assert self.released.wait(10), "nobody came to release it: whoever should have waits as well"
+        return super().standing(account)
+
+
+def test_an_explanation_does_without_a_log_that_does_not_answer_in_time() -> None:
+    engine = asking()
+    progress = Silent(engine.source, engine.store, engine.domain_log, engine.views)
+    progress.released = threading.Event()
+    app = engine.app(aside=Aside(1), progress=progress)
+    headers = engine.header("timeline:read")
+    with TestClient(app) as client:
+        answers = [client.get("/v1/explain?what=g77", headers=headers) for _ in range(LOG_THREADS + 1)]
+        assert [answer.status_code for answer in answers] == [200] * (LOG_THREADS + 1)
+        assert {answer.json()["check"][-1] for answer in answers} == {UNDERSTOOD}
+        progress.released.set()
+        until = time.monotonic() + 10
+        while "caught up" not in client.get("/v1/explain?what=g77", headers=headers).json()["check"][-1]:
+            assert time.monotonic() < until
+
+
+@pytest.mark.parametrize("in_time", [InTime(), InTime(1)], ids=["at once", "in a thread"])
+def test_what_comes_in_time_is_the_answer_and_what_goes_wrong_is_told(in_time: InTime) -> None:
+    def refuse(why: str) -> None:
+        raise ValueError(why)
+
+    assert asyncio.run(in_time(len, "four")) == 4
+    with pytest.raises(ValueError, match="so"):
+        asyncio.run(in_time(refuse, why="so"))
+
+
+def test_who_came_too_late_to_be_begun_is_not_asked_any_more() -> None:
+    in_time, asked, begun, released = InTime(1, seconds=0.0), [], threading.Event(), threading.Event()
+    assert in_time._pool is not None
+
+    def ask(name: str) -> None:
+        asked.append(name)
+        begun.set()
+        assert released.wait(10)
+
+    first = in_time._pool.submit(ask, "first")
+    assert begun.wait(10)
+    assert asyncio.run(in_time(ask, "second")) is None
+    released.set()
+    first.result(10)
+    in_time._pool.submit(ask, "third").result(10)
+    assert asked == ["first", "third"]

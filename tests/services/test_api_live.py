@@ -14,7 +14,7 @@ from services.api.aside import Aside
 from services.api.door import Door
 from services.api.live import HEARTBEAT_SECONDS, LOOK_AGAIN_SECONDS, changes
 from services.api.timelines import TimelinePage
-from tests.examples import ACCOUNT, CY, meeting, row, row_deleted
+from tests.examples import ACCOUNT, BO, CY, Event, contact_said, deleted, meeting, row, row_deleted
 from tests.services.asking import OTHER, Asking, asking
 
 
@@ -75,6 +75,31 @@ def test_a_place_ahead_of_the_log_is_refused_and_not_waited_at_for_ever() -> Non
         answer = follow(engine, path, str(last + 1))
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/Last-Event-ID")
         assert "begin again without it" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        pytest.param([contact_said("151", "contact.erased", 5)], id="a contact was erased"),
+        pytest.param([contact_said("151", "contact.erased", 5), contact_said("152", "contact.erased", 6)], id="everybody was erased"),
+        pytest.param([meeting("g1", 5, guests=(BO, CY), privacy="private")], id="the meeting turned private"),
+        pytest.param([deleted("g1", 4), contact_said("151", "contact.erased", 5)], id="cancelled, and then a contact was erased"),
+        pytest.param([contact_said("151", "contact.deleted", 5), contact_said("151", "contact.erased", 6)], id="deleted, and then erased"),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "one by one"])
+def test_a_place_whose_change_was_purged_since_goes_on_with_what_followed(gone: list[Event], at_once: bool) -> None:
+    engine = asking(meeting("g1", guests=(BO, CY)), meeting("g1", 1, guests=(BO, CY), title="Renamed"))
+    before = told(follow(engine, "/v1/timeline-changes").content)
+    told_ids = [int(one["id"]) for one in before]
+    (engine.tell if at_once else engine.tell_one_by_one)(*gone)
+    left = [change.id for change in engine.reading.changes(ACCOUNT, None, 0, 100)]
+    assert set(told_ids) - set(left), "nothing of what was told is purged"
+    for last in told_ids:
+        answer = follow(engine, "/v1/timeline-changes", str(last))
+        assert (answer.status_code, [int(one["id"]) for one in told(answer.content)]) == (200, [id_ for id_ in left if id_ > last])
+    assert "removed" in {one["event"] for one in told(follow(engine, "/v1/timeline-changes", str(told_ids[-1])).content)}
+    assert follow(engine, "/v1/timeline-changes", str(left[-1] + 1)).status_code == 400
 
 
 def test_a_place_that_this_server_comes_to_a_moment_later_is_waited_for() -> None:

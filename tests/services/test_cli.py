@@ -19,7 +19,7 @@ import pytest
 from domain.ports import NewRecord
 from services import cli
 from services.up import Engine
-from tests.examples import ACCOUNT, Event, listed, meeting, stage
+from tests.examples import ACCOUNT, Event, contact_said, listed, meeting, stage
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,6 +89,14 @@ def test_a_variable_that_cannot_be_used_is_named_and_not_shown(run: Run, monkeyp
     monkeypatch.setenv("RENDEZVOUS_PORT", "hunter2")
     ran = run("doctor")
     assert ran == (2, "", "rendezvous: RENDEZVOUS_PORT: input should be a valid integer, unable to parse string as an integer\n")
+
+
+@pytest.mark.parametrize("command", ["publish", "up", "timeline", "dead-letters list", "connections list", "deliveries list", "ingest"])
+def test_help_says_where_a_command_looks_if_nobody_says_otherwise(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """In brackets, which must not be taken for markup."""
+    monkeypatch.setenv("COLUMNS", "160")
+    ran = run(*command.split(), "--help")
+    assert "Folder of the embedded store and log. [default: ./data]" in ran.out
 
 
 # --- which folder ------------------------------------------------------------------------------------------------------------
@@ -211,6 +219,52 @@ def test_a_folder_is_refused_by_name(run: Run, asked: tuple[str, ...]) -> None:
     assert run(*asked) == (2, "", "rendezvous: there: this is a folder; name a file in it\n")
 
 
+# --- times -------------------------------------------------------------------------------------------------------------------
+
+WRITTEN = "write 2026-03-09, 2026-03-09T10:00:00Z or 2026-03-09T10:00:00+01:00"
+
+
+@pytest.mark.parametrize(
+    ("option", "time", "wrong"),
+    [
+        pytest.param("--as-of", "2026-04-07T10:30:00", "has no offset", id="as of, without an offset"),
+        pytest.param("--from", "2026-04-07 10:30", "has no offset", id="from, without an offset"),
+        pytest.param("--to", "9999-12-31", "is no time", id="to the end of the calendar"),
+        pytest.param("--to", "9999-12-31T23:59:59-14:00", "is no time", id="to a time that is later in UTC"),
+        pytest.param("--from", "", "is no time", id="nothing"),
+    ],
+)
+def test_a_time_that_says_too_little_is_refused_in_a_line(run: Run, begun: Path, option: str, time: str, wrong: str) -> None:
+    assert run("timeline", ACCOUNT, "151", option, time) == (2, "", f"rendezvous: {option}: {time!r} {wrong}; {WRITTEN}\n")
+
+
+def test_a_window_beyond_the_calendar_is_refused_in_a_line(run: Run) -> None:
+    Path("page.json").write_text('{"value": []}')
+    asked = ("translate", "office365", "page.json", "--account", ACCOUNT, "--user", "501")
+    ran = run(*asked, "--from", "2026-04-09", "--to", "9999-12-31T23:59:59-14:00")
+    assert ran == (2, "", f"rendezvous: --to: '9999-12-31T23:59:59-14:00' is no time; {WRITTEN}\n")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [("timeline", ACCOUNT, "151"), ("translate", "office365", "page.json", "--account", ACCOUNT, "--user", "501")],
+    ids=lambda asked: asked[0],
+)
+def test_a_time_that_ends_before_it_begins_is_refused_in_a_line(run: Run, begun: Path, asked: tuple[str, ...]) -> None:
+    Path("page.json").write_text('{"value": []}')
+    ran = run(*asked, "--from", "2026-04-09", "--to", "2026-04-07")
+    assert ran == (2, "", "rendezvous: --to: before the beginning: nothing is in between\n")
+
+
+@pytest.mark.parametrize(
+    ("since", "found"),
+    [("2026-04-07", 1), ("2026-04-08", 0), ("2026-04-07T10:30:00+02:00", 1), ("2026-04-07T09:00:00Z", 0), ("2026-04-07 08:59:00Z", 1)],
+)
+def test_a_date_and_a_time_with_its_offset_are_understood(run: Run, begun: Path, since: str, found: int) -> None:
+    """Of a meeting from 8 to 9 in UTC."""
+    assert len(json.loads(run("timeline", ACCOUNT, "151", "--from", since, "--json").out)["entries"]) == found
+
+
 # --- what is printed ---------------------------------------------------------------------------------------------------------
 
 
@@ -304,6 +358,35 @@ def test_an_event_that_was_rejected_when_it_was_decided_is_explained_by_its_id(r
     assert (ran.code, [(one["rule"], one["outcome"]) for one in explained["decisions"]]) == (0, [("malformed", "rejected")])
 
 
+def test_what_waits_to_be_decided_is_not_said_to_have_never_come(run: Run, begun: Path) -> None:
+    Path("later.ndjson").write_text(json.dumps(meeting("g9")))
+    run("publish", "later.ndjson")
+    ran = run("explain", ACCOUNT, "g9")
+    assert (ran.code, "  check: The engine has not caught up: of source position 9, 8 is decided" in ran.out) == (1, True)
+    assert run("catch-up").code == 0
+    assert run("explain", ACCOUNT, "g9").out.startswith("g9: The meeting is in the timeline of contact 151.\n")
+
+
+def test_a_timeline_that_was_erased_is_said_to_be(run: Run, begun: Path) -> None:
+    _told(contact_said("151", "contact.erased", 5))
+    said = "contact 151 was erased in the CRM, and nothing is kept of it. Try: rendezvous explain 62515 151\n"
+    assert run("timeline", ACCOUNT, "151") == (1, said, "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        (("timeline", ACCOUNT, ""), "WHO"),
+        (("timeline", " ", "151"), "ACCOUNT"),
+        (("explain", ACCOUNT, " "), "WHAT"),
+        (("explain", "", "151"), "ACCOUNT"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else one[0],
+)
+def test_an_argument_that_a_script_left_empty_is_refused(run: Run, begun: Path, asked: tuple[str, ...], named: str) -> None:
+    assert run(*asked) == (2, "", f"rendezvous: {named}: empty; name one\n")
+
+
 def _told(*events: Event) -> None:
     """The installation is told these, and decides them."""
     with closing(cli.installation(None)) as parts:
@@ -320,6 +403,17 @@ def test_a_connection_with_held_deletions_says_so(run: Run, begun: Path) -> None
     assert said in run("connections", "list", ACCOUNT).out
     released = json.loads(run("held", "release", ACCOUNT, hold, "--json").out)
     assert (released["hold"], released["outcome"], released["meetings"]) == (hold, "released", 20)
+
+
+def test_what_is_released_is_not_said_to_be_shown_before_it_is(run: Run, begun: Path) -> None:
+    _told(*(meeting(f"m{n}") for n in range(20)), listed(["m0"]))
+    hold = json.loads(run("held", "list", ACCOUNT, "--json").out)["hold"]
+    assert run("held", "release", ACCOUNT, hold).out == "20 meetings are cancelled; timelines show it once it is folded\n"
+    shown = [e["status"] for e in json.loads(run("timeline", ACCOUNT, "151", "--json").out)["entries"]]
+    assert "cancelled" not in shown
+    run("catch-up")
+    shown = [e["status"] for e in json.loads(run("timeline", ACCOUNT, "151", "--json").out)["entries"]]
+    assert shown.count("cancelled") == 20
 
 
 # --- as a process ------------------------------------------------------------------------------------------------------------

@@ -16,11 +16,9 @@ from typer.testing import CliRunner
 from adapters.memory.cursors import MemoryCursors
 from domain.errors import TryAgain
 from domain.outside import Cursors, Link
-from domain.ports import DeadLetter
 from projections.bodies import stamp
 from services.cli import app
-from services.cli_reading import explain_or_its_letter, reading_of
-from services.explain import Explained
+from services.cli_reading import reading_of
 from services.reading import Reading
 from services.settings import Settings
 from services.up import Engine
@@ -91,13 +89,3 @@ def test_a_log_that_is_away_keeps_nobody_from_an_answer() -> None:
     shard = SimpleNamespace(views=None, reading=away)
     parts = SimpleNamespace(reading=plain, shard_of=lambda account: shard)
     assert reading_of(cast(Installation, parts), ACCOUNT, MemoryCursors(lambda: 0)) is plain
-
-
-def test_dead_letters_that_are_away_keep_nobody_from_an_explanation() -> None:
-    unknown = Explained("g77", False, "Nothing called g77 has been seen.")
-
-    def away(*_: object) -> list[DeadLetter]:
-        raise TryAgain("no broker answers")
-
-    parts = SimpleNamespace(explainer=SimpleNamespace(explain=lambda account, what: unknown), dead=SimpleNamespace(list=away))
-    assert explain_or_its_letter(cast(Installation, parts), ACCOUNT, "g77") is unknown

@@ -155,6 +155,29 @@ def test_who_clicks_through_the_printed_links_sees_a_scheduled_meeting_on_both_s
         assert "Traceback" not in process.said
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_any_free_port_is_one_that_the_links_lead_to(host: str, tmp_path: Path, client: httpx.Client) -> None:
+    with running(tmp_path, "up", "--sandbox", "--host", host, "--port", "0", "--data", str(tmp_path / "data")) as process:
+        link = printed(process, r"  hubspot +(http://127\.0\.0\.1:[1-9]\d*/\S+ticket=\S+)")
+        printed(process, r"rendezvous is up: (\S+)/v1")
+        assert "Go on to HubSpot" in client.get(link).text
+        assert interrupted(process) == 0
+        assert process.said == ""
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param(("sandbox", "--port", "0", "--https-port", "0", "--hooks", "https://crm.example"), id="of an installation elsewhere"),
+        pytest.param(("sandbox", "--port", "0", "--https-port", "0", "--hooks", "nowhere"), id="of none"),
+    ],
+)
+def test_webhooks_that_would_leave_this_machine_are_refused_in_a_line(asked: tuple[str, ...], tmp_path: Path) -> None:
+    with running(tmp_path, *asked) as process:
+        assert process.ended() == 2
+        assert process.said == f"rendezvous: --hooks: {asked[-1]} is not on this machine, and the sandbox sends nothing to another\n"
+
+
 def _contact(client: httpx.Client, sandbox: str) -> str:
     (portal,) = client.get(f"{sandbox}/sandbox/hubspot/state").json()["portals"]
     return next(str(one["id"]) for one in portal["contacts"] if BO in str(one))

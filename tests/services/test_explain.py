@@ -8,10 +8,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
+from adapters.memory.log import MemoryDeadLetters
 from domain.decisions import Decision, Outcome, Rule
-from services.explain import MOST, UNDERSTOOD, Explained, Explainer
-from services.sentences import ENDINGS, GENERAL, SENTENCES, sentence
+from domain.errors import TryAgain
+from domain.ports import DeadLetter, NewRecord
+from services.explain import LETTERS, MOST, NOWHERE, UNDERSTOOD, Explained, with_logs
+from services.progress import Progress, Standing
+from services.sentences import ENDINGS, GENERAL, IN_NO_TIMELINE, SENTENCES, sentence
 from tests.examples import (
     ACCOUNT,
     ANA,
@@ -177,6 +182,13 @@ def test_what_was_told_again_is_explained_by_what_it_said_at_first() -> None:
     explained = asking(meeting("g1", 2), again).explain("g1")
     assert ("stale", "ignored") in rules(explained)
     assert explained.sentence == "g1: The meeting is in the timeline of contact 151."
+
+
+def test_what_was_kept_out_and_told_again_is_explained_by_why_it_was_kept_out() -> None:
+    engine = asking(meeting("g1", 2, guests=(STRANGER,)), meeting("g1", 1, guests=(STRANGER,)))
+    explained = engine.explain("g1")
+    assert explained.decisions[-1].rule == "stale"
+    assert engine.explain(str(explained.decisions[-1].meeting)).sentence == IN_NO_TIMELINE
 
 
 def test_a_meeting_is_explained_by_its_id() -> None:
@@ -358,6 +370,45 @@ def test_of_somebody_who_was_merged_into_an_erased_contact_no_meeting_is_told() 
     assert (explained.sentence[:29], explained.decisions) == ("era@client.example was erased", ())
 
 
+GONE = "A guest was erased, and nothing of them is kept or logged again."
+
+
+@pytest.mark.parametrize(
+    ("told", "names"),
+    [
+        pytest.param([contact("170", ERA, 1), meeting(revision=2, guests=(ERA, BO))], ["g1", "google:501:g1:2"], id="was a contact"),
+        pytest.param([meeting(revision=2, guests=(ERA, BO)), contact("170", ERA, 3)], ["g1"], id="became one later"),
+        pytest.param([contact("170", ERA, 1), row(revision=2, contacts=("170", "151"))], ["900"], id="was associated in the CRM"),
+    ],
+)
+def test_of_a_meetings_guest_who_was_erased_that_is_said_and_nothing_else(told: list[dict[str, Any]], names: list[str]) -> None:
+    engine = asking(*told)
+    hints = (ERA, engine.vault.key(ACCOUNT, ERA), '"170"', "contact 170")
+    assert any(hint in text(engine.explain(names[0])) for hint in hints)
+    engine.tell(contact_said("170", "contact.erased", 5))
+    for what in (*names, engine.meeting_id("151")):
+        explained = engine.explain(what)
+        assert [(d.rule, d.outcome, d.guest, d.contact, d.note) for d in explained.decisions if d.sentence == GONE] == [
+            ("erased", "ignored", UNSET, UNSET, UNSET)
+        ]
+        assert [hint for hint in hints if hint in text(explained)] == []
+        assert any(d.contact == "151" for d in explained.decisions)
+
+
+def test_of_a_meeting_whose_only_contact_was_erased_that_is_said_to_be_why_it_is_in_no_timeline() -> None:
+    engine = asking(contact("170", ERA, 1), meeting(revision=2, guests=(ERA,)))
+    meeting_id = engine.meeting_id("170")
+    engine.tell(contact_said("170", "contact.erased", 5))
+    assert engine.explain(meeting_id).sentence == f"The meeting is in no timeline now. {GONE}"
+
+
+def test_an_event_about_a_contact_who_was_erased_since_says_that() -> None:
+    engine = asking(contact("170", ERA, 1), contact_said("170", "contact.erased", 5))
+    explained = engine.explain("contact.created:170:1")
+    says = "Contact 170 was erased, and nothing of them is kept or logged again."
+    assert (explained.sentence, [d.sentence for d in explained.decisions]) == (f"contact.created:170:1: {says}", [says])
+
+
 def test_nothing_of_a_meeting_that_is_not_logged_is_said() -> None:
     explained = asking(meeting(guests=(STRANGER,), title="Salaries", location="Room X")).explain(STRANGER)
     assert "Salaries" not in text(explained)
@@ -369,6 +420,55 @@ def test_another_account_has_seen_nothing_of_it(what: str) -> None:
     explained = asking(meeting()).explain(what, OTHER)
     assert (explained.found, explained.decisions) == (False, ())
     assert explained.sentence == f"Nothing called {what} has been seen in account {OTHER}."
+
+
+# --- what could not be read ----------------------------------------------------------------------------------------------------
+
+
+def unreadable(engine: Asking, *bodies: bytes) -> Asking:
+    """These records were written by somebody who did not come through our door."""
+    engine.source.append([NewRecord(ACCOUNT, number, body) for number, body in enumerate(bodies, 1)], 1_772_442_905_001)
+    engine.settle()
+    return engine
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, OTHER])
+def test_an_event_that_nobody_could_read_is_explained_by_its_id_to_its_own_account(account: str) -> None:
+    engine = unreadable(asking(), b"\xff{", b'["lost-1"]', b'{"id":"lost-\\u0031","subject":"g9"}')
+    [waits] = [one for one in engine.dead.list(ACCOUNT, "", 10) if b"subject" in one.body]
+    explained = engine.explain(" lost-1 ", account)
+    assert (explained.what, explained.found) == ("lost-1", account == ACCOUNT)
+    if account == ACCOUNT:
+        assert explained.sentence == f"lost-1: What was sent could not be read, and waits among the dead letters as {waits.letter}."
+        assert rules(explained) == {("malformed", "rejected")}
+
+
+def test_a_dead_letter_is_found_among_many_and_not_looked_for_without_end() -> None:
+    engine = unreadable(asking(), *(b'{"id":"lost-%d"}' % number for number in range(LETTERS + 50)))
+    names = [json.loads(one.body)["id"] for one in engine.dead.list(ACCOUNT, "", LETTERS + 50)]
+    found = [engine.explain(name).found for name in (names[0], names[LETTERS - 1], names[LETTERS])]
+    assert found == [True, True, False]
+
+
+class Away(MemoryDeadLetters):
+    """In a log that does not answer."""
+
+    def list(self, account: str | None, after: str, limit: int, state: str | None = None) -> list[DeadLetter]:
+        raise TryAgain("no broker answers")
+
+
+class Ahead(MemoryDeadLetters):
+    """Of a record that is decided and not folded yet."""
+
+    def list(self, account: str | None, after: str, limit: int, state: str | None = None) -> list[DeadLetter]:
+        return [DeadLetter("0-999", ACCOUNT, "0", 999, 0, [], b'{"id":"lost-1"}')]
+
+
+@pytest.mark.parametrize("dead", [None, Away(), Ahead()], ids=["none", "away", "ahead of the read models"])
+def test_without_its_dead_letter_an_event_was_never_seen(dead: MemoryDeadLetters | None) -> None:
+    engine = asking()
+    found = engine.explainer.explain(ACCOUNT, "lost-1")
+    assert with_logs(found, ACCOUNT, engine.explainer, dead, None) == found
 
 
 # --- what was never seen -------------------------------------------------------------------------------------------------------
@@ -385,8 +485,8 @@ def test_what_was_never_seen_comes_with_what_to_check() -> None:
         "User 501's Google calendar is connected since 2026-03-01T09:00:00.000Z.",
         "Was the meeting created after its owner's calendar was connected, and while it was? Earlier ones are not synced.",
         "Is it in that user's primary calendar? Others are not synced.",
-        "The engine has caught up with everything it was told: source position 7, folded to 14.",
         UNDERSTOOD,
+        "The engine has caught up with everything it was told: source position 7.",
     )
 
 
@@ -435,10 +535,63 @@ def test_an_engine_that_lags_says_so() -> None:
     assert not engine.explain("g1").found
 
 
-def test_without_a_look_at_the_logs_the_readers_position_is_told() -> None:
+def test_an_answer_is_told_to_be_older_than_what_waits_also_where_it_is_not_in_doubt() -> None:
+    engine = asking(meeting())
+    assert engine.explain("g1").check == ()
+    engine.publish([deleted()])
+    [check] = engine.explain("g1").check
+    assert check == (
+        "The engine has not caught up: of source position 9, 8 is decided, and 0 domain events wait to be folded. "
+        "Ask again in a moment; if that does not help, see `rendezvous doctor`."
+    )
+
+
+class Apart(Progress):
+    """Its log does not answer."""
+
+    def standing(self, account: str) -> Standing:
+        raise TryAgain("no broker answers")
+
+
+def test_a_log_that_is_away_keeps_nobody_from_an_explanation() -> None:
     engine = asking()
-    explained = Explainer(engine.views, engine.vault, engine.store).explain(ACCOUNT, "g77")
-    assert explained.check[-2] == f"The read models stand at position {engine.views.position()}."
+    apart = Apart(engine.source, engine.store, engine.domain_log, engine.views)
+    found = engine.explainer.explain(ACCOUNT, "g77")
+    assert with_logs(found, ACCOUNT, engine.explainer, engine.dead, apart) == found
+
+
+OF_ANA = "User 501's Google calendar is connected since 2026-03-01T09:00:00.000Z."
+OF_EMAIL = "Is the address the Email property of a contact in the CRM? Only that one is matched, whatever its case."
+CAUGHT_UP = "The engine has caught up with everything it was told: source position 9."
+
+
+@pytest.mark.parametrize(
+    ("event", "what", "check"),
+    [
+        pytest.param(meeting(created=hour(-100)), "g1", [OF_ANA, CAUGHT_UP], id="when its owner was connected"),
+        pytest.param(meeting(user="503"), "g1", ["User 503 has never connected a calendar.", CAUGHT_UP], id="that its owner never was"),
+        pytest.param(meeting(guests=(STRANGER,)), "g1", [], id="no contact, of a meeting"),
+        pytest.param(meeting(guests=(STRANGER,)), STRANGER, [OF_EMAIL, CAUGHT_UP], id="no contact, of a guest"),
+        pytest.param(meeting(privacy="private"), "g1", [], id="private"),
+        pytest.param(meeting(provenance={"primary": False}), "google:501:g1:0", [], id="of another calendar"),
+    ],
+)
+def test_of_what_has_its_rule_only_that_is_to_be_checked(event: dict[str, Any], what: str, check: list[str]) -> None:
+    assert list(asking(connected("502", "office365"), event).explain(what).check) == check
+
+
+def test_what_is_among_the_dead_letters_is_to_be_looked_at_there() -> None:
+    engine = unreadable(asking(), b'{"id":"lost-1"}')
+    check, _ = engine.explain("lost-1").check
+    assert check == "What was sent, and what is wrong with it: see `rendezvous dead-letters show 0-8`."
+
+
+def test_that_a_meeting_is_in_no_timeline_is_said_once() -> None:
+    engine = asking(meeting(guests=(STRANGER,)), meeting("g2", created=hour(-100)))
+    assert engine.explain("g1").sentence == f"g1: {IN_NO_TIMELINE}"
+    [meeting_id] = {one.meeting for one in engine.explain("g1").decisions}
+    assert engine.explain(str(meeting_id)).sentence == IN_NO_TIMELINE
+    assert engine.explain("g2").sentence.endswith(f"so it is not synced. {NOWHERE}")
 
 
 def test_of_many_decisions_the_newest_are_shown_and_their_number_said() -> None:

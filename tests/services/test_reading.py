@@ -589,6 +589,21 @@ def test_a_history_names_nobody_who_may_not_be_named(hide: dict[str, Any]) -> No
     assert BO in json.dumps(history(engine))
 
 
+def test_a_history_has_no_contact_who_was_erased_and_nothing_of_what_stood_in_his_timeline_alone() -> None:
+    engine = asking(meeting(guests=(CY,), title="With Cy alone"), meeting(revision=1, guests=(BO, CY), title="With both"))
+    assert [e["shown"][0]["contacts"] for e in history(engine)] == [["152"], ["151", "152"]]
+    engine.tell(contact_said("152", "contact.erased", 5))
+    assert [[shape["contacts"] for shape in e["shown"]] for e in history(engine)] == [[], [["151"]], [["151"]]]
+    assert "alone" not in json.dumps(history(engine))
+
+
+def test_a_history_has_no_contact_who_was_merged_into_one_who_was_erased() -> None:
+    engine = asking(meeting(guests=(BO, CY)), contact("170", "era@client.example", 2))
+    engine.tell(contact_said("170", "contact.merged", 3, {"merged": ["152"], "email": "era@client.example", "name": "Era"}))
+    engine.tell(contact_said("170", "contact.erased", 5))
+    assert {contact for e in history(engine) for shape in e["shown"] for contact in shape["contacts"]} == {"151"}
+
+
 def test_a_deletion_in_the_crm_is_told_as_such() -> None:
     engine = asking(row("900"), row_deleted("900"))
     id_ = str(next(r.meeting for r in engine.views.decisions(ACCOUNT, subject="900")))

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import ClassVar
 
 import httpx
 import pytest
+from litestar.testing import TestClient
 from pydantic import SecretStr
 
 from domain.errors import Stop
+from domain.ports import NewRecord
 from services import serve as serving
 from services.serve import Listener
 from services.settings import Settings
+from services.up import Engine
 from services.wiring import Installation
 from services.wiring_providers import Outside
-from tests.examples import meeting
+from tests.examples import ACCOUNT, meeting
 from tests.services.asking import Asking
 from tests.services.listening import engine as engine
 from tests.services.listening import listener as listener
@@ -64,6 +68,16 @@ def test_a_port_that_somebody_listens_on_is_an_error_at_once(engine: Asking, lis
 def test_a_host_that_is_none_is_an_error(engine: Asking) -> None:
     with pytest.raises(OSError):
         Listener(engine.app(), "no.such.host.invalid", 0, threading.Event()).start()
+
+
+def test_what_nobody_could_read_is_explained_by_its_event_over_the_network_too(tmp_path: Path) -> None:
+    with closing(Installation(Settings(data=tmp_path))) as parts:
+        parts.source.append([NewRecord(ACCOUNT, 1, b'{"id":"lost-1"}')], 1_772_442_905_001)
+        Engine(parts, lambda: False).turn()
+        token = parts.tokens.create(ACCOUNT, ["timeline:read"])
+        with TestClient(serving.app_of(parts, lambda: True)) as client:
+            explained = client.get("/v1/explain?what=lost-1", headers={"Authorization": f"Bearer {token}"}).json()
+    assert (explained["found"], [one["rule"] for one in explained["decisions"]]) == (True, ["malformed"])
 
 
 class Served:
