@@ -18,6 +18,7 @@ import msgspec
 
 from adapters import wording
 from domain import recurrence
+from domain.source_events import MeetingData, SourceEvent
 
 # What leaves room for the envelope, and for ids that lie in several stretches.
 MOST_BYTES = 120_000
@@ -54,13 +55,28 @@ def held_by(events: Iterable[Mapping[str, Any]]) -> dict[str, Held]:
     return {event["subject"]: _held(event["subject"], event["data"]) for event in events}
 
 
+def held_by_read(events: Iterable[SourceEvent]) -> dict[str, Held]:
+    """As `held_by`, of events as `source_events.read` gives them."""
+    return {event.subject: _held_of(event.subject, event.data) for event in events}
+
+
 def _held(id: str, data: Mapping[str, Any]) -> Held:
     if data.get("start") is None or data["recurrenceRules"] or data["addedStarts"]:
         return Held(id)
-    length = recurrence.duration(data["duration"])
-    start = (datetime.fromisoformat(data["start"]) - _EPOCH) // _MILLISECOND
+    return _once(id, datetime.fromisoformat(data["start"]), data["duration"])
+
+
+def _held_of(id: str, data: Any) -> Held:
+    if not isinstance(data, MeetingData) or data.recurrence_rules or data.added_starts:
+        return Held(id)
+    return _once(id, data.start, data.duration)
+
+
+def _once(id: str, start: datetime, duration: str) -> Held:
+    length = recurrence.duration(duration)
+    begins = (start - _EPOCH) // _MILLISECOND
     lasts = (length.days * 86_400 + length.seconds) * 1000 if length else 0
-    return Held(id, start - _MARGIN, start + lasts + _MARGIN)
+    return Held(id, begins - _MARGIN, begins + lasts + _MARGIN)
 
 
 def events(listing: Listing, held: Iterable[Held]) -> list[dict[str, Any]]:

@@ -23,6 +23,9 @@ from domain.sighting import last, same_guests, told_at
 _A_SECOND = 1000
 """Milliseconds; Google tells no finer when an event was made (`created`, RFC 3339)."""
 
+_A_DAY = 86_400_000
+"""A local time is within a day of the same time in UTC."""
+
 
 class Told(Struct, frozen=True, gc=False):
     """A revision and what was known of the content by then. Hidden details are unknown, not empty: `bare` if they never were
@@ -146,6 +149,8 @@ def _is_gone(word: Revision) -> bool:
 
 def occurs(content: Content, span: tuple[int, int], apart: Collection[int] = ()) -> bool:
     """Has it an occurrence that overlaps [from, to), other than those that would start at `apart`?"""
+    if _is_far(content, span):
+        return False
     shape = recurrence.spec(
         content.start, content.time_zone, content.duration, content.all_day, content.rules, content.excluded, content.added
     )
@@ -155,6 +160,17 @@ def occurs(content: Content, span: tuple[int, int], apart: Collection[int] = ())
     return any(
         at.start < high and max(at.end, at.start + 1) > low and at.start not in apart for at in recurrence.starts(shape, low - length, high)
     )
+
+
+def _is_far(content: Content, span: tuple[int, int]) -> bool:
+    """Is a meeting without rule so far from [from, to) that no zone could bring it there? A listing is looked through for each of a
+    mailbox's meetings, of which nearly all are."""
+    length = recurrence.duration(content.duration)
+    if content.rules or content.added or length is None:
+        return False
+    start = instant(content.start, None)
+    end = start + (length.days * 86_400 + length.seconds) * 1000
+    return start - _A_DAY >= span[1] or end + _A_DAY < span[0]
 
 
 # --- what a copy says over time ------------------------------------------------------------------------------------------

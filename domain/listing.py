@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from domain.copies import is_in, outside
@@ -14,6 +14,17 @@ from domain.sighting import last
 Span = tuple[int, int]
 
 
+class Standing(NamedTuple):
+    """A copy that may be lost, by its meeting and its key: what it says, when it was told last (ms), and whether somebody sees it."""
+
+    meeting: Meeting
+    key: str
+    copy: Sighting
+    content: Content
+    updated: int
+    seen: bool
+
+
 class Missing(NamedTuple):
     """The copies (meeting, copy key) that a listing says were deleted: `gone` those whose loss somebody would see, `unseen` the
     others; and how many copies were known that somebody sees."""
@@ -23,29 +34,33 @@ class Missing(NamedTuple):
     known: int
 
 
-def missing_from(meetings: Iterable[Meeting], prefix: str, listed: frozenset[str], span: Span, at: int, around: Surroundings) -> Missing:
-    """What a listing of `listed` ids, made at `at` (ms), says of a mailbox. `prefix` is what the mailbox's copy keys begin with.
+def standing(meetings: Iterable[Meeting], prefix: str, around: Surroundings) -> list[Standing]:
+    """The copies of a mailbox that a listing may miss. `prefix` is what their keys begin with.
 
     What is cancelled or deleted already cannot be lost, and of a meeting that is kept out of all timelines, or a copy that does
     not count, nobody sees the loss. An occurrence is missed only where its series is not known: that it is not listed may mean
     that it is as its series again.
     """
-    gone: list[tuple[Meeting, str]] = []
-    unseen: list[tuple[Meeting, str]] = []
-    known = 0
+    found = []
     for meeting in meetings:
         for key, copy in meeting.copies.items():
             word = last(copy)
             if not key.startswith(prefix) or word.state in ("deleted", "cancelled") or _of_known_series(copy, meeting):
                 continue
             content = word.content or _known(copy)
-            if content is None:
-                continue
-            seen = meeting.view is not None and outside(copy, tuple(meeting.copies.values()), around) is None
-            known += seen
-            if copy.id not in listed and word.updated <= at and is_in(copy, content, span, meeting.copies.values(), at):
-                (gone if seen else unseen).append((meeting, key))
-    return Missing(gone, unseen, known)
+            if content is not None:
+                seen = meeting.view is not None and outside(copy, tuple(meeting.copies.values()), around) is None
+                found.append(Standing(meeting, key, copy, content, word.updated, seen))
+    return found
+
+
+def missing_from(copies: Sequence[Standing], listed: frozenset[str], span: Span, at: int) -> Missing:
+    """What a listing of `listed` ids, made at `at` (ms), says of a mailbox's copies."""
+    missing = Missing([], [], sum([one.seen for one in copies]))
+    for meeting, key, copy, content, updated, seen in copies:
+        if copy.id not in listed and updated <= at and is_in(copy, content, span, meeting.copies.values(), at):
+            (missing.gone if seen else missing.unseen).append((meeting, key))
+    return missing
 
 
 def _of_known_series(copy: Sighting, meeting: Meeting) -> bool:

@@ -57,6 +57,9 @@ class SourceLog(Protocol):
         """Append what is not there yet by (account, event), in order, in one transaction; durable when this returns.
         Twice in one call counts as twice."""
 
+    def known(self, names: Sequence[tuple[str, int]]) -> list[Appended | None]:
+        """Of each (account, event), where `append` would say that it is; None if it would be appended. Appends nothing."""
+
     def read(self, partition: str, after: int, limit: int) -> list[LogRecord]:
         """At most `limit` records after a position, in order."""
 

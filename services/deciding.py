@@ -36,7 +36,7 @@ from domain.events import (
     UserRemoved,
 )
 from domain.identity import identities, is_booking, likeness, likeness_key, likeness_sought, starts_of
-from domain.listing import missing_from
+from domain.listing import Standing, missing_from, standing
 from domain.meeting import Cause, Meeting, absorb, learn
 from domain.naming import decided_stream, meeting_stream
 from domain.people import key_of
@@ -56,7 +56,7 @@ from domain.source_events import (
 )
 from services.contacts import Contacts, association_key, order_of
 from services.desk import Desk
-from services.pairing import Pairing
+from services.pairing import Pairing, last_people
 from services.sealing import keep_all, tokens_of
 from services.tracing import followed, is_listening
 
@@ -101,6 +101,11 @@ class _Wanted:
         self.similar += likeness_sought(event)
 
 
+# Of (account, provider, mailbox), those copies that a listing may miss, as long as nothing else was decided since.
+_Stand = tuple[tuple[str, str, str], list[Standing]]
+_NOBODYS: _Stand = (("", "", ""), [])
+
+
 class Batch:
     """One batch being decided: which account and which source event it is about, and how to record what follows."""
 
@@ -110,6 +115,7 @@ class Batch:
         self.cause = Cause("", 0, now)
         self.contacts = Contacts(desk, vault, now)
         self.pairing = Pairing(desk, self._index)
+        self._stand = _NOBODYS
 
     def decide(self, records: list[LogRecord]) -> tuple[int, list[DeadLetter]]:
         """Decide each record in order, and stop before one that erases: it must be the first of its batch. Returns how many were
@@ -224,6 +230,8 @@ class Batch:
     def _route(self, event: SourceEvent, record: LogRecord) -> tuple[str | None, tuple[Decision, ...]]:
         """Which meeting it was about, if any, and what was decided."""
         noun, _, verb = event.kind.partition(".")
+        if noun != "calendar":
+            self._stand = _NOBODYS
         if noun == "meeting":
             return self._meeting(self._sided(event), record)
         if noun == "contact":
@@ -462,13 +470,12 @@ class Batch:
         connection = self.desk.connection(mailbox)
         if connection.windows and not connection.counts(provider, self.cause.at):
             return (Decision(Rule.ACTIVE_WINDOW, Outcome.IGNORED),)
-        streams = list(self.desk.entries("people", _mailbox_key(provider, mailbox)))
-        self.desk.fetch_meetings(streams)
-        prefix = f"{provider}|{mailbox}|"
-        known = [m for m in (self.desk.meeting(s) for s in dict.fromkeys(streams)) if m.copies]
+        known = self._standing(provider, mailbox)
         span = (millis(data.from_), millis(data.to))
-        missing = missing_from(known, prefix, frozenset(data.ids), span, self.cause.at, self.desk)
+        missing = missing_from(known, frozenset(data.ids), span, self.cause.at)
         gone = missing.gone
+        if not gone and not missing.unseen:
+            self._stand = (event.account, provider, mailbox), known
         policy = self.desk.account.policy.mass_delete
         if len(gone) > policy.count and len(gone) > Decimal(str(policy.share)) * missing.known:
             return self._hold(event, mailbox, gone, missing.known)
@@ -476,6 +483,17 @@ class Batch:
         for meeting, copy_key in missing.unseen:
             self._delete(copy_key, meeting, event)
         return (Decision(Rule.CALENDAR_DELETES, Outcome.APPLIED, note={"deleted": taken, "known": missing.known}),)
+
+    def _standing(self, provider: str, mailbox: str) -> list[Standing]:
+        """The copies of a mailbox that a listing may miss. A large calendar is listed in parts, one right after the other, which are
+        mostly about the same."""
+        (of, known), self._stand = self._stand, _NOBODYS
+        if of == (self.desk.account_id, provider, mailbox):
+            return known
+        streams = list(self.desk.entries("people", _mailbox_key(provider, mailbox)))
+        self.desk.fetch_meetings(streams)
+        meetings = [m for m in (self.desk.meeting(s) for s in dict.fromkeys(streams)) if m.copies]
+        return standing(meetings, f"{provider}|{mailbox}|", self.desk)
 
     def _hold(self, event: SourceEvent, user: str, gone: list[tuple[Meeting, str]], live: int) -> tuple[Decision, ...]:
         hold = f"{event.account}-{sighting.digest(event.source, event.id):x}"
@@ -508,7 +526,7 @@ class Batch:
 
 def _new_guests(copy: Sighting, known: Sighting | None) -> set[str]:
     """The keys of everybody who ever was a guest of this copy, and was none as far as it was known."""
-    if known is not None and len(copy.revisions) == 1 and _last_people(copy) == _last_people(known):
+    if known is not None and len(copy.revisions) == 1 and last_people(copy) == last_people(known):
         return set()  # as in most changes
     found = {key_of(g.person) for r in copy.revisions if r.content is not None for g in r.content.guests}
     for r in reversed(known.revisions) if known is not None else ():
@@ -517,11 +535,6 @@ def _new_guests(copy: Sighting, known: Sighting | None) -> set[str]:
         if r.content is not None:
             found.difference_update([key_of(g.person) for g in r.content.guests])
     return found
-
-
-def _last_people(copy: Sighting) -> list[str]:
-    content = copy.revisions[-1].content
-    return [] if content is None else [g.person for g in content.guests]
 
 
 def _last_start(copy: Sighting) -> tuple[object, ...]:

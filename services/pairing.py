@@ -112,9 +112,11 @@ class Pairing:
         """Have every row around this copy where it belongs; `own` are the meetings to which names lead from it. Returns the streams of
         what goes with it by likeness; None if nothing was to be settled, and nothing has moved."""
         known = next((meeting.copies[seen.key] for meeting in own if seen.key in meeting.copies), None)
-        copy = seen if known is None else _with(known, seen)
-        if not self._may_move(seen, copy, own):
+        if not self._may_move(seen, known, own):
             return None
+        copy = seen if known is None else _with(known, seen)
+        if copy.side != "crm" and outside(copy, (copy,), self._desk) is not None:
+            return None  # what is outside is like nothing
         return self._settle(copy, own, cause)
 
     def _settle(self, copy: Sighting, own: Collection[Meeting], cause: Cause, *told: Sighting) -> list[str]:
@@ -126,14 +128,16 @@ class Pairing:
 
     # --- who is alike --------------------------------------------------------------------------------------------------------
 
-    def _may_move(self, seen: Sighting, copy: Sighting, own: Collection[Meeting]) -> bool:
+    def _may_move(self, seen: Sighting, known: Sighting | None, own: Collection[Meeting]) -> bool:
         """Is there anything to settle? To most copies nothing is alike, which has to be found out cheaply: a start that it had before
-        matters if what makes it alike is new."""
-        if not likeness(copy):
-            return is_booking(copy) and bool(own)
-        if len(own) < 2 and not any(True for _ in self._like(seen if _guests(seen) == _guests(copy) else copy)):
+        matters if it has other guests now."""
+        if is_booking(seen) or (known is not None and is_booking(known)):
+            return True
+        if not likeness(seen) and (known is None or not likeness(known)):
             return False
-        return copy.side == "crm" or outside(copy, (copy,), self._desk) is None  # what is outside is like nothing
+        if len(own) > 1 or any(True for _ in self._like(seen)):
+            return True
+        return known is not None and last_people(seen) not in ([], last_people(known)) and any(True for _ in self._like(known))
 
     def _look_around(self, around: _Alike, copy: Sighting, own: Collection[Meeting]) -> None:
         todo = [copy, *(c for meeting in own for c in around.add(meeting))]
@@ -209,5 +213,7 @@ def _with(known: Sighting, seen: Sighting) -> Sighting:
     return joined(known, placed(known, seen))[0]
 
 
-def _guests(copy: Sighting) -> set[str]:
-    return {guest.person for r in copy.revisions if r.content is not None for guest in r.content.guests}
+def last_people(copy: Sighting) -> list[str]:
+    """The guests that a copy's newest revision names."""
+    content = copy.revisions[-1].content
+    return [] if content is None else [guest.person for guest in content.guests]

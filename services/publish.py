@@ -54,8 +54,8 @@ class Publisher:
 
         `ours` says that they come from our own log (a dead letter tried again) and that their seals are ours.
 
-        A dry run examines all the same and appends nothing: it knows of duplicates within the call only. Raises `TryAgain` or
-        `Stop` if log or vault do, and then nothing was accepted.
+        A dry run examines all the same and appends nothing: it says what the log would, as far as that knows without sealing. Raises
+        `TryAgain` or `Stop` if log or vault do, and then nothing was accepted.
         """
         return self._accept([_examined(raw, account, ours) for raw in raws], dry_run, ours)
 
@@ -70,8 +70,18 @@ class Publisher:
     def _accept(self, examined: Sequence[SourceEvent | Receipt], dry_run: bool = False, ours: bool = False) -> list[Receipt]:
         now = self._clock()
         events = [_timed(one if ours else as_told(one), now) for one in examined if isinstance(one, SourceEvent)]
-        settled = iter(_tried(events) if dry_run else self._append(events, now))
+        settled = iter(self._try(events) if dry_run else self._append(events, now))
         return [next(settled) if isinstance(one, SourceEvent) else one for one in examined]
+
+    def _try(self, events: list[SourceEvent]) -> list[Receipt]:
+        """What a dry run says of events that could be read."""
+        names = [(event.account, digest(event.source, event.id)) for event in events]
+        told, receipts = set[tuple[str, int]](), []
+        for event, name, place in zip(events, names, self._source.known(names), strict=True):
+            outcome: Literal["accepted", "duplicate"] = "duplicate" if place is not None or name in told else "accepted"
+            receipts.append(Receipt(id=event.id, source=event.source, outcome=outcome, position=place.position if place else None))
+            told.add(name)
+        return receipts
 
     def _append(self, events: list[SourceEvent], now: int) -> list[Receipt]:
         records = [NewRecord(e.account, digest(e.source, e.id), encode(e)) for e in keep_all(events, self._vault)]
@@ -133,14 +143,3 @@ def _too_large(event: SourceEvent, size: int) -> Receipt:
 def _timed(event: SourceEvent, now: int) -> SourceEvent:
     """A publisher who leaves the time out gets the time of acceptance."""
     return event if event.time is not None else replace(event, time=datetime.fromtimestamp(now / 1000, UTC))
-
-
-def _tried(events: list[SourceEvent]) -> list[Receipt]:
-    """What a dry run says of events that could be read."""
-    seen: set[tuple[str, str, str]] = set()
-    receipts = []
-    for event in events:
-        pair = (event.account, event.source, event.id)
-        receipts.append(Receipt(id=event.id, source=event.source, outcome="duplicate" if pair in seen else "accepted"))
-        seen.add(pair)
-    return receipts

@@ -26,7 +26,7 @@ from adapters.http import Api
 from adapters.listing import Held, Listing
 from domain.errors import Deauthorised, TryAgain
 from domain.outside import Grant, Grants, Link, Pulled
-from domain.source_events import DeletedData, MeetingData, SourceEvent
+from domain.source_events import DeletedData
 
 PAGE = 2500
 """Events of a page: Google's most."""
@@ -95,7 +95,7 @@ class _Reading:
             items = [item for item in body.get("items") or () if isinstance(item, dict)]
             listed = {str(item["id"]): Held(str(item["id"])) for item in items if item.get("id") and item.get("status") != "cancelled"}
             for pulled in self._said(body, deletions=lost is not None):
-                listed |= {id: found for id, found in listing.held_by(map(_when, pulled.examined)).items() if id in listed}
+                listed |= {id: found for id, found in listing.held_by_read(pulled.examined).items() if id in listed}
                 yield pulled
             held |= listed
             marks.append(wording.digest([body.get("updated"), [(item.get("id"), item.get("etag")) for item in items]]))
@@ -154,15 +154,6 @@ def _parts(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _pulled(said: Examined) -> Pulled:
     return Pulled([], [(one.what, one.reason) for one in said.refused], examined=said.events)
-
-
-def _when(event: SourceEvent) -> dict[str, Any]:
-    """As much of it as `listing.held_by` reads."""
-    data = event.data
-    if not isinstance(data, MeetingData):
-        return {"subject": event.subject, "data": {}}
-    told = {"start": data.start.isoformat(), "duration": data.duration}
-    return {"subject": event.subject, "data": told | {"recurrenceRules": data.recurrence_rules, "addedStarts": data.added_starts}}
 
 
 def _next(body: dict[str, Any]) -> str:

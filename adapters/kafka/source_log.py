@@ -55,6 +55,11 @@ class KafkaSourceLog:
         """See the port. There is no transaction: if it raises, some may have been appended, and to append all of them again is right."""
         return self._open_writer().append(records, recorded_at) if records else []
 
+    def known(self, names: Sequence[tuple[str, int]]) -> list[Appended | None]:
+        """See the port. Of what was appended through this object and is remembered; on a log that nobody has appended to yet, of none."""
+        writer = self._writer
+        return [None] * len(names) if writer is None else writer.known(names)
+
     def _open_writer(self) -> _Writer:
         with self._opening:
             if self._closed:
@@ -143,6 +148,12 @@ class _Writer:
                 if (record.account, record.event) in self._known:
                     self._known[record.account, record.event] = answer
         return answers
+
+    def known(self, names: Sequence[tuple[str, int]]) -> list[Appended | None]:
+        """Where those are that `append` would know again."""
+        with self._sending:
+            places = [self._known.get(name) for name in names]
+        return [place._replace(duplicate=True) if isinstance(place, Appended) else None for place in places]
 
     def _send(self, record: NewRecord, recorded_at: int) -> tuple[Any, bool]:
         """What will say where the record is, and whether it was there before."""

@@ -30,6 +30,12 @@ class MemorySourceLog:
             self._changed.notify_all()
         return answers
 
+    def known(self, names: Sequence[tuple[str, int]]) -> list[Appended | None]:
+        """See the port."""
+        with self._changed:
+            positions = [self._known.get(name) for name in names]
+        return [None if position is None else Appended(PARTITION, position, True) for position in positions]
+
     def _append(self, record: NewRecord, at: int) -> Appended:
         position = self._known.setdefault((record.account, record.event), len(self._records) + 1)
         duplicate = position <= len(self._records)

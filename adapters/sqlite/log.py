@@ -96,6 +96,12 @@ class SqliteSourceLog:
         self._news.tell()
         return answers
 
+    def known(self, names: Sequence[tuple[str, int]]) -> list[Appended | None]:
+        """See the port."""
+        masked = [event ^ _mask(account) for account, event in names]
+        known = dict(self._file.rows(_KNOWN, (msgspec.json.encode(masked),)))
+        return [Appended(PARTITION, known[event], True) if event in known else None for event in masked]
+
     def read(self, partition: str, after: int, limit: int) -> list[LogRecord]:
         """See the port."""
         if partition != PARTITION:

@@ -122,6 +122,18 @@ def test_more_duplicates_than_one_query_may_have_parameters_are_found(log: Sourc
     assert all(answer.duplicate and answer.position == at for at, answer in enumerate(log.append(many, 2), 1))
 
 
+def test_what_would_be_a_duplicate_is_known_before_it_is_told(log: SourceLog) -> None:
+    assert log.known([("62515", 7)]) == [None]
+    log.append([record(7), record(8)], 1)
+    assert log.known([("62515", 8), ("62515", 9), ("70001", 7), ("62515", 7)]) == [
+        Appended("0", 2, True),
+        None,
+        None,
+        Appended("0", 1, True),
+    ]
+    assert (log.known([]), log.end("0")) == ([], 2)
+
+
 _CALLS = st.lists(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 6)), max_size=6), max_size=6)
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from domain.account import Account
 from domain.connection import Connection, Window
 from domain.events import Content, Revision, Sighting, View
-from domain.listing import missing_from
+from domain.listing import missing_from, standing
 from domain.matching import Judged
 from domain.meeting import Meeting
 from domain.people import Person
@@ -60,7 +60,7 @@ def meeting(*copies: Sighting) -> Meeting:
 
 def missing(*meetings: Meeting, listed: tuple[str, ...] = (), span: tuple[int, int] = SPAN, at: int = LISTED_AT) -> tuple[list[str], int]:
     """The keys of the copies that are gone, and how many are known that somebody sees."""
-    found = missing_from(meetings, PREFIX, frozenset(listed), span, at, Around())
+    found = missing_from(standing(meetings, PREFIX, Around()), frozenset(listed), span, at)
     return [key for _, key in found.gone], found.known
 
 
@@ -165,7 +165,7 @@ def test_a_copy_of_which_nothing_is_known_is_not_missed() -> None:
     ids=["a copy that does not count", "in no timeline"],
 )
 def test_what_nobody_sees_is_gone_unseen(known: Meeting) -> None:
-    found = missing_from([known], PREFIX, frozenset(), SPAN, LISTED_AT, Around())
+    found = missing_from(standing([known], PREFIX, Around()), frozenset(), SPAN, LISTED_AT)
     assert ([key for _, key in found.unseen], found.gone, found.known) == (["google|501|g1"], [], 0)
 
 

@@ -99,6 +99,12 @@ def test_a_dry_run_appends_nothing(client: TestClient[Any], engine: Asking, quer
     assert engine.source.end("0") == (0 if "dry_run=true" in query else 1)
 
 
+def test_a_dry_run_says_duplicate_of_what_is_in_the_log(client: TestClient[Any], engine: Asking) -> None:
+    post(client, engine, meeting())
+    tried = post(client, engine, [meeting(), contact("151", BO)], query="?dry_run=true")
+    assert (tried.status_code, outcomes(tried), engine.source.end("0")) == (202, [("duplicate", 1), ("accepted", None)], 1)
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "query", "status"),
     [

@@ -203,6 +203,15 @@ def test_a_receipt_says_which_line_it_is_for(run: Run) -> None:
     assert [(one["line"], one["outcome"]) for one in receipts] == [(1, "accepted"), (4, "rejected")]
 
 
+def test_a_dry_run_says_what_the_log_has_already(run: Run) -> None:
+    first, second = (json.dumps(event) for event in stage()[:2])
+    Path("events.ndjson").write_text(f"{first}\n{second}\n")
+    assert run("publish", "events.ndjson", "--dry-run").out == "dry run: 2 accepted\n"
+    Path("first.ndjson").write_text(first)
+    assert run("publish", "first.ndjson").out == "1 accepted\n"
+    assert run("publish", "events.ndjson", "--dry-run").out == "dry run: 1 duplicate, 1 accepted\n"
+
+
 def test_a_pipe_is_a_file(run: Run) -> None:
     reading, writing = os.pipe()
     os.write(writing, json.dumps(stage()[0]).encode())

@@ -242,5 +242,15 @@ def test_a_dry_run_says_the_same_and_leaves_no_trace() -> None:
     assert door.keys._keys == {}
 
 
+def test_a_dry_run_knows_what_the_log_has() -> None:
+    door = Door()
+    door.accept(meeting("g1"), contact("151", BO))
+    other = contact("151", BO, account="70000") | {"source": contact("151", BO)["source"]}
+    events = [contact("151", BO), meeting("g2"), meeting("g1"), other, meeting("g2")]
+    receipts = door.accept(*events, dry_run=True)
+    assert said(receipts) == [("duplicate", 2), ("accepted", None), ("duplicate", 1), ("accepted", None), ("duplicate", None)]
+    assert [r.outcome for r in door.accept(*events)] == [r.outcome for r in receipts]
+
+
 def test_no_events_are_no_receipts() -> None:
     assert Door().accept() == []

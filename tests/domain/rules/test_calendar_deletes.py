@@ -380,6 +380,14 @@ def test_a_listing_tells_how_many_it_took_of_how_many() -> None:
     assert engine.notes(listing) == [{"deleted": 1, "known": 2}]
 
 
+def test_a_calendar_that_is_listed_in_parts_is_looked_at_anew_after_each_loss_and_each_word() -> None:
+    parts = [listed(["g1", "g2"], 100), listed(["g2"], 101), listed([], 102), listed([], 103)]
+    after = [meeting("g3", revision=50), listed(["g3"], 104), listed([], 105, user="502"), listed([], 106)]
+    engine = staged(BENS, meeting(), meeting("g2"), *parts, *after)
+    taken = [(note["deleted"], note["known"]) for event in [*parts, *after[1:]] for note in engine.notes(event)]
+    assert taken == [(0, 2), (1, 2), (1, 1), (0, 0), (0, 1), (0, 0), (1, 1)]
+
+
 def test_a_listing_again_changes_nothing_more() -> None:
     engine = staged(meeting(), listed([]))
     before = engine.names()
