@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html as entities
 import re
+from html.entities import html5
 from html.parser import HTMLParser
 
 from adapters.wording import clean
@@ -20,6 +21,14 @@ _CELLS = frozenset(("td", "th"))
 _DROPPED = frozenset(("script", "style", "title", "template"))
 # `<ana@acme.example>` and `<https://meet.example/a>` are how plain text writes an address, not elements.
 _ADDRESS = re.compile(r"<(?:https?:|mailto:|[^\s<>/=\"']+@)", re.IGNORECASE)
+# What people's texts are marked up with: `<Ana>` and `<T>` are none of it, and `a&b;` holds no entity.
+_ELEMENT = re.compile(
+    r"</?(?:a|abbr|article|b|big|blockquote|body|br|center|code|dd|del|div|dl|dt|em|font|footer|h[1-6]|head|header|hr|html|i|img|ins|kbd|li"
+    r"|main|mark|meta|nav|ol|p|pre|q|s|samp|section|small|span|strike|strong|style|sub|sup|table|tbody|td|tfoot|th|thead|tr|tt|u|ul|var)"
+    r"(?:\s[^<>]*)?/?>",
+    re.IGNORECASE,
+)
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|([a-zA-Z][a-zA-Z0-9]{1,31}));")
 _UNCLOSED = re.compile(r"<(?:!--.*|[a-zA-Z/!?][^<>]*)\Z", re.DOTALL)
 _SPACES = re.compile(r"[^\S\n]+")
 
@@ -89,6 +98,34 @@ def to_text(html: str) -> str:
     # Not `close()`: over what is left unclosed it takes quadratic time.
     reader.handle_data(entities.unescape(_UNCLOSED.sub("", reader.rawdata)))
     return _fold("".join(reader.parts), keep_breaks=not reader.has_lines)
+
+
+def plain(text: str) -> str:
+    """What a text says that may be HTML or plain, and does not tell which: HTML is what holds an element or an entity.
+
+    >>> plain("Tea &amp; talk<br>Room 4"), plain("Tea &amp; talk"), plain("a < b & c")
+    ('Tea & talk\\nRoom 4', 'Tea & talk', 'a < b & c')
+    """
+    if _has_element(text):
+        return to_text(text)
+    return entities.unescape(text) if _has_entity(text) else text
+
+
+def as_plain(text: str) -> str:
+    """How to write a text where it would be read as `plain` reads it, so that it says itself.
+
+    >>> as_plain("Tea & talk"), as_plain("use <b>")
+    ('Tea & talk', 'use &lt;b&gt;')
+    """
+    return entities.escape(text, quote=False) if _has_element(text) or _has_entity(text) else text
+
+
+def _has_element(text: str) -> bool:
+    return "<" in text and _ELEMENT.search(text) is not None
+
+
+def _has_entity(text: str) -> bool:
+    return "&" in text and any(name is None or f"{name};" in html5 for name in (one[1] for one in _ENTITY.finditer(text)))
 
 
 def _fold(text: str, keep_breaks: bool) -> str:

@@ -111,12 +111,12 @@ def _except(found: dict[int, Laid], exception: Exception_, view: View, low: int,
     if exception.gone:
         found.pop(exception.original, None)
         return
-    part = _part_making(view, exception.original)
-    if part is not None and is_series(part):
-        # Of the past that stays, what was cancelled in its place stays in it; what was moved is judged by where it went.
-        made = recurrence.makes(shape(part), exception.original) or (base is not None and exception.shown is None)
-    else:
+    part, made = _part_making(view, exception.original)
+    if part is None or not is_series(part):
         made = base is not None
+    cancelled = exception.cancelled and not _left_with_its_series(exception, view, part, base)
+    # Of the past that stays, what was cancelled in its place stays in it; what was moved is judged by where it went.
+    made = made or (base is not None and exception.shown is None)
     shown = exception.shown or (base.shown if base else None)
     if shown is None or (not made and not exception.loose and not _stays(exception, shown, part)):
         if exception.shown is not None:
@@ -125,15 +125,36 @@ def _except(found: dict[int, Laid], exception: Exception_, view: View, low: int,
     at = own_slot(shown) if exception.shown else (base.slot if base else own_slot(shown))
     if not low <= at.start < high and not low <= exception.original < high and view.parts:
         return
-    cancelled = exception.cancelled or (part is not None and part.cancelled_from is not None and at.end > part.cancelled_from)
+    cancelled = cancelled or (part is not None and part.cancelled_from is not None and at.end > part.cancelled_from)
     found[exception.original] = Laid(exception.original, at, replace(shown, status="cancelled") if cancelled else shown)
 
 
-def _part_making(view: View, original: int) -> Part | None:
+def _part_making(view: View, original: int) -> tuple[Part | None, bool]:
+    """The part of a series that makes this start, or else the first, and whether it does."""
     for part in view.parts:
         if is_series(part) and recurrence.makes(shape(part), original):
-            return part
-    return view.parts[0] if view.parts else None
+            return part, True
+    return (view.parts[0] if view.parts else None), False
+
+
+def _left_with_its_series(exception: Exception_, view: View, part: Part | None, base: Laid | None) -> bool:
+    """Was it past when its series ceased to make it, and called off by that alone? A provider removes the occurrences that a changed
+    or deleted series has no more, also those at which people did meet; what nobody could call off any more, nobody has."""
+    ended = None if part is None else _ceased(view, part, exception.original)
+    if ended is None or exception.updated < ended:
+        return False
+    at = own_slot(exception.shown) if exception.shown is not None else (base.slot if base is not None else None)
+    return at is not None and at.end <= ended
+
+
+def _ceased(view: View, part: Part, original: int) -> int | None:
+    """When its series ceased to make this occurrence, in ms; None if it makes it still, or never did as far as is known."""
+    if original == part.first:
+        return None
+    if is_series(part) and recurrence.makes(shape(part), original):
+        return part.cancelled_from
+    ends = [f.until for p in view.parts for f in p.formers if recurrence.makes(shape(f), original)]
+    return max(ends, default=part.since)
 
 
 def _stays(exception: Exception_, shown: Shown, part: Part | None) -> bool:

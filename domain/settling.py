@@ -356,9 +356,10 @@ class _Settling:
         cancelled = word.state == "cancelled" or (word.state == "deleted" and is_owners(s, whose, self.around))
         if content is not None and any(as_made(content, told_at(word), told(m), original) for m in masters):
             content = None  # as its series has it: a sighting, no exception
+        at = told_at(_run(words)[0].revision if cancelled else word)
         if content is None:
-            return Exception_(original, cancelled=True, updated=told_at(word)) if cancelled else None
-        return Exception_(original, self._shown(content, original=original), cancelled, updated=told_at(word))
+            return Exception_(original, cancelled=True, updated=at) if cancelled else None
+        return Exception_(original, self._shown(content, original=original), cancelled, updated=at)
 
     def _with_answers_to(
         self,

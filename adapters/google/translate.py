@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from adapters import wording
+from adapters import html_text, wording
 from adapters.google.times import legible, moment, original_start, times, usable_zone
 from adapters.wording import Hint, Refused, Translated
 from domain import source_events
@@ -340,7 +340,7 @@ def _meeting(event: dict[str, Any], page: _Page, box: _Mailbox, stamps: _Stamps)
         side="calendar",
         provenance=provenance,
         title=legible(event.get("summary"), wording.MAX_NAME),
-        description=legible(event.get("description")),
+        description=_description(event.get("description")),
         start=when.start,
         time_zone=when.time_zone,
         duration=when.duration,
@@ -355,6 +355,12 @@ def _meeting(event: dict[str, Any], page: _Page, box: _Mailbox, stamps: _Stamps)
         conference_url=conference_url,
         participants=_participants(event, box),
     )
+
+
+def _description(value: object) -> str | None:
+    """As text: a description "can contain HTML" (Calendar API, Events resource), and nothing says whether this one does."""
+    text = legible(value)
+    return text if text is None or not ("<" in text or "&" in text) else legible(html_text.plain(text))
 
 
 def _place(event: dict[str, Any], ours: str | None) -> tuple[str | None, str | None]:

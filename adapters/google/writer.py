@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from googleapiclient.errors import HttpError
 
-from adapters import wanted
+from adapters import html_text, wanted
 from adapters.google import calling
 from adapters.google.translate import LINK_PROPERTY, translate
 from adapters.http import Api
@@ -189,7 +189,7 @@ def _whole(request: Request, people: dict[str, Person]) -> Json:
         "id": _id(request),
         "iCalUID": request.uid,
         "summary": content.title,
-        "description": content.description,
+        "description": _description(content),
         "location": wanted.place(content),
         "status": _status(content),
         **_times(content),
@@ -197,6 +197,11 @@ def _whole(request: Request, people: dict[str, Person]) -> Json:
         "attendees": [_guest(*one) for one in wanted.guests(content, people, organiser=True)],
         "extendedProperties": {"private": {LINK_PROPERTY: str(request.meeting)}},
     }
+
+
+def _description(content: Content) -> str | None:
+    """Google shows HTML as such: text that only looks like it is escaped."""
+    return None if content.description is None else html_text.as_plain(content.description)
 
 
 def _without_nothing(body: Json) -> Json:
@@ -210,7 +215,7 @@ def _changes(request: Request, people: dict[str, Person], event: Json) -> Json:
     location = wanted.place(content, wanted.own_link(data))
     changes: dict[str, Json] = {
         "title": {"summary": content.title},
-        "description": {"description": content.description},
+        "description": {"description": _description(content)},
         "place": {"location": location},
         "status": {"status": _status(content)},
         "time": _times(content) | ({"recurrence": _recurrence(content)} if content.rules or event.get("recurrence") else {}),

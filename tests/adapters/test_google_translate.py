@@ -579,6 +579,19 @@ def test_a_meeting_too_large_for_the_log_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "description"),
+    [
+        ("<p>Bring the <b>plan</b> &amp; tea</p>", "Bring the plan & tea"),
+        ("Bring the plan & <tea>\n  soon", "Bring the plan & <tea>\n  soon"),
+        ("<script>alert(1)</script><br>", None),
+        (7, None),
+    ],
+)
+def test_a_description_is_text_whether_it_came_as_html_or_not(told: object, description: str | None) -> None:
+    assert one(event(description=told))["data"]["description"] == description
+
+
+@pytest.mark.parametrize(
     ("conference", "url"),
     [
         pytest.param({"hangoutLink": "https://meet.example/a"}, "https://meet.example/a", id="hangoutLink"),

@@ -320,6 +320,13 @@ def test_a_change_is_conditional_and_says_only_what_changed() -> None:
         ),
         pytest.param(("status",), {"tentative": True}, {}, {"status": "tentative"}, id="tentative"),
         pytest.param(("description",), {"description": "Bring the plan"}, {}, {"description": "Bring the plan"}, id="described"),
+        pytest.param(
+            ("description",),
+            {"description": "Use <b> & go"},
+            {},
+            {"description": "Use &lt;b&gt; &amp; go"},
+            id="described in what looks like HTML",
+        ),
         pytest.param(("place",), {"location": None}, {}, {"location": None}, id="without a place"),
     ],
 )
@@ -335,6 +342,7 @@ def test_what_a_change_says(changed: tuple[str, ...], fields: dict[str, Any], th
         pytest.param({}, {}, id="as it is"),
         pytest.param({"start": datetime(2026, 4, 7, 8), "time_zone": "UTC"}, {}, id="the same time in another zone"),
         pytest.param({"title": "Proposal  review "}, {}, id="with other blanks"),
+        pytest.param({"description": "Use <b>\nTea"}, {"description": "Use &lt;b&gt;<br>Tea"}, id="described in HTML"),
         pytest.param({"conference_url": "https://meet.google.com/a"}, {"hangoutLink": "https://meet.google.com/a"}, id="Google's own link"),
         pytest.param({"guests": (Guest("t-bo"),)}, {}, id="fewer guests: none is taken off"),
         pytest.param(

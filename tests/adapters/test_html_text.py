@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.html_text import to_text
+from adapters.html_text import as_plain, plain, to_text
 
 SEEN = {
     "paragraphs are lines": ("<p>Agenda</p><p>Figures</p>", "Agenda\nFigures"),
@@ -123,3 +123,34 @@ def test_any_text_is_read_and_comes_out_clean(html: str) -> None:
 @given(st.text(alphabet=st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="<&"), max_size=60))
 def test_one_line_of_plain_text_is_only_trimmed_and_folded(line: str) -> None:
     assert to_text(line) == " ".join(line.split())
+
+
+PLAIN = {
+    "elements make it HTML": ("<b>Agenda</b><br>Tea &amp; talk", "Agenda\nTea & talk"),
+    "one that only closes, too": ("Agenda</p>", "Agenda"),
+    "with attributes": ('See <a href="https://acme.example/a?b&c">this</a>', "See this"),
+    "in capitals": ("a<BR/>b", "a\nb"),
+    "entities alone leave the lines as they are": ("Tea &amp; talk\n\n\n  &#8364; 5", "Tea & talk\n\n\n  € 5"),
+    "text is as it is": ("1 < 2 & 3 > 2,  \n  R&D", "1 < 2 & 3 > 2,  \n  R&D"),
+    "addresses and names are text": ("Bo <bo@client.example>, <Ana>, List<T>", "Bo <bo@client.example>, <Ana>, List<T>"),
+    "what is called like no entity is text": ("?a=1&bo;&ana;", "?a=1&bo;&ana;"),
+    "an element that does not end is text": ("a <b and c", "a <b and c"),
+    "nothing": ("", ""),
+}
+
+
+@pytest.mark.parametrize(("told", "text"), PLAIN.values(), ids=PLAIN.keys())
+def test_text_that_may_be_html(told: str, text: str) -> None:
+    assert plain(told) == text
+
+
+PIECES = ["<b>", "</p>", "<br/>", "&amp;", "&lt;", "&#38;", "&bo;", "<", ">", "&", ";", "amp", " ", "\n", "a"]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
+def test_what_is_written_as_text_reads_as_it_was(text: str) -> None:
+    assert plain(as_plain(text)) == text
+
+
+def test_text_that_cannot_be_mistaken_is_written_as_it_is() -> None:
+    assert as_plain("1 < 2 & 3 > 2: R&D <bo@client.example>") == "1 < 2 & 3 > 2: R&D <bo@client.example>"

@@ -327,6 +327,48 @@ def test_what_a_changed_series_no_longer_makes_leaves_unless_it_is_past(change: 
     assert engine.shown() == expected
 
 
+LEAVING = {
+    "another day": running(CHANGE, rule="FREQ=WEEKLY;COUNT=5", start="2026-03-04T10:00:00"),
+    "another time of day": running(CHANGE, start="2026-03-03T15:00:00"),
+    "no series any more": running(CHANGE, rule=None, start="2026-03-24T10:00:00"),
+    **ENDS,
+}
+
+
+@pytest.mark.parametrize("change", LEAVING.values(), ids=list(LEAVING))
+@pytest.mark.parametrize("late", [0, 1])
+def test_past_occurrences_that_are_removed_because_their_series_changed_stay_as_they_were(change: Event, late: int) -> None:
+    past = occurrence("2026-03-10T09:00:00Z", 1, title="Past", start="2026-03-11T10:00:00")
+    removed = [occurrence_deleted(f"2026-03-{day}T09:00:00Z", CHANGE + late) for day in ("03", "10", "17")]
+    engine = same_in_any_order(running(), past, change, *removed)
+    assert engine.shown()[:2] == [*weekly("03-03"), ("Past", "2026-03-11T09:00:00Z", "confirmed")]
+    assert ("Weekly", "2026-03-17T09:00:00Z", "confirmed") not in engine.shown()
+
+
+@pytest.mark.parametrize("change", LEAVING.values(), ids=list(LEAVING))
+@pytest.mark.parametrize("again", [False, True])
+def test_past_occurrences_that_were_cancelled_before_their_series_changed_stay_cancelled(change: Event, again: bool) -> None:
+    cancelled = occurrence_deleted("2026-03-03T09:00:00Z", CHANGE - 1)
+    repeated = [occurrence("2026-03-03T09:00:00Z", CHANGE + 1, status="cancelled")] if again else []
+    engine = same_in_any_order(running(), cancelled, change, *repeated)
+    assert engine.shown()[:2] == [*weekly("03-03", status="cancelled"), *weekly("03-10")]
+
+
+def test_a_past_occurrence_of_a_series_that_still_makes_it_can_be_cancelled() -> None:
+    shorter = running(CHANGE, rule="FREQ=WEEKLY;COUNT=4")
+    engine = same_in_any_order(running(), shorter, occurrence_deleted("2026-03-03T09:00:00Z", CHANGE + 1))
+    assert engine.shown() == [*weekly("03-03", status="cancelled"), *weekly("03-10", "03-17", "03-24")]
+
+
+def test_of_shapes_that_followed_each_other_each_takes_its_own_past_along() -> None:
+    second = running(CHANGE, start="2026-03-04T10:00:00")
+    third = running(CHANGE + 24 * 7, start="2026-03-05T10:00:00")
+    removed = [occurrence_deleted("2026-03-03T09:00:00Z", CHANGE + 1), occurrence_deleted("2026-03-18T09:00:00Z", CHANGE + 24 * 7)]
+    called_off = occurrence_deleted("2026-03-10T09:00:00Z", 24 * 3)
+    engine = same_in_any_order(running(), called_off, second, third, *removed)
+    assert engine.shown()[:3] == [*weekly("03-03"), *weekly("03-10", status="cancelled"), *weekly("03-18")]
+
+
 def test_a_renamed_series_is_renamed_in_the_past_too() -> None:
     engine = same_in_any_order(running(), running(CHANGE, title="Renamed"))
     assert engine.titles() == ["Renamed"] * 5
