@@ -12,6 +12,7 @@ that fails; and when a step returns nothing is under way.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -33,8 +34,11 @@ BATCH = 1000
 TRIES = 8
 """How often a batch is decided again after a conflict before the conflict is somebody's bug."""
 
-AHEAD = 8
-"""Batches of a step at most, where each is committed behind the next: who asks to stop waits for no more."""
+AHEAD = 32
+"""Batches of a step at most, where each is committed behind the next: so much is remembered at a time that no query shows yet."""
+
+AHEAD_SECONDS = 2.0
+"""No batch of such a step is begun later than this after the first: who asks to stop waits for no more."""
 
 Behind = Callable[[Callable[[], None]], Callable[[], object]]
 """Begins something in another thread; what it gives waits for the end, and raises what was raised."""
@@ -55,10 +59,11 @@ class Sync:
         clock: Callable[[], int],
         batch: int = BATCH,
         behind: Behind | None = None,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
-        """With `behind`, a batch is committed by it while the next is decided."""
+        """With `behind`, a batch is committed by it while the next is decided. `elapsed`: seconds since some time."""
         self._source, self._store, self._vault, self._dead, self._clock = source, store, vault, dead, clock
-        self._batch = batch
+        self._batch, self._elapsed = batch, elapsed
         self._behind, self._ahead = (_at_once, 1) if behind is None else (behind, AHEAD)
         self._desk = Desk(store, vault)
         self._places: dict[str, int] = {}
@@ -91,10 +96,11 @@ class Sync:
 
     def _decide_on(self, partitions: Sequence[str], records: list[LogRecord], counts: Counts) -> None:
         """These records, and those that follow as long as there are whole batches of them and it is not too much for a step."""
+        until = self._elapsed() + AHEAD_SECONDS
         for ahead in range(1, self._ahead + 1):
             decided = self._begin(records, counts)
             self._places.update(_ends(records[:decided]))
-            if len(records) < self._batch or ahead == self._ahead:
+            if len(records) < self._batch or ahead == self._ahead or self._elapsed() > until:
                 break
             records = self._next(partitions)
             if not records:

@@ -175,7 +175,7 @@ def consumer(settings: KafkaSettings, **options: Any) -> Any:
         "fetch_max_wait_ms": 100,
         # As they are on the wire; lz4 makes four or five of one. A larger batch comes all the same.
         "fetch_max_bytes": 4 * 1024 * 1024,
-        "max_partition_fetch_bytes": 512 * 1024,
+        "max_partition_fetch_bytes": 1024 * 1024,
     }
     with said_in_our_words(settings), _connecting(settings):
         return KafkaConsumer(**client_options(settings), **(defaults | options))

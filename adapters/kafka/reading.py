@@ -44,6 +44,10 @@ rest aside when its partition is paused, and may not find it again when it is re
 LOOK_SECONDS = 0.1
 """How long we wait for the consumer before we look around."""
 
+GLANCE_SECONDS = 0.005
+"""How long we wait for it at first, and twice as long each time. kafka-python 3.0.12 sleeps through the time that it is given, with an
+answer in its hands, if that came in the moment in which it looked for what to wait for."""
+
 PATIENCE_SECONDS = 2.0
 """How long a read waits for a record that must be there, before it says `TryAgain`."""
 
@@ -297,10 +301,11 @@ class Reader:
 
     def _fill(self, partition: int, flow: _Flow, limit: int) -> bool:
         """Fetch until there is as much as was asked for, or all there is. False if the partition was taken away."""
+        if len(flow.records) < limit:
+            self._resume(partition)
+            self._poll(0.0, partition)
         if len(flow.records) >= limit:
-            return True
-        self._resume(partition)
-        self._poll(0.0, partition)
+            return self._flows.get(partition) is flow
         end = self._end(partition)
         until = time.monotonic() + PATIENCE_SECONDS
         while len(flow.records) < limit and flow.bytes < MOST_BYTES and self._reached(partition, flow) < end:
@@ -332,7 +337,10 @@ class Reader:
 
     def _poll(self, seconds: float, wanted: int | None = None) -> None:
         """Take what the consumer has, waiting for it at most so long. Others than the wanted stop when they have enough."""
-        self._take(self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=A_POLL), wanted)
+        glance = GLANCE_SECONDS if self._unjoined_since() is None else seconds  # who joins must not look away
+        while not (found := self._consumer.poll(timeout_ms=round(min(seconds, glance) * 1000), max_records=A_POLL)) and seconds > glance:
+            seconds, glance = seconds - glance, 2 * glance
+        self._take(found, wanted)
 
     def _join(self) -> None:
         """Wait for a place in the group, if there is a group and it has none for us. Not by each of many reads: together they would

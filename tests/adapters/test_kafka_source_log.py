@@ -11,6 +11,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 
 from adapters.kafka.connect import KafkaSettings
+from adapters.kafka.reading import Reader
 from adapters.kafka.source_log import KafkaSourceLog, partition_of
 from domain.errors import PositionLost, Stop
 from domain.ports import Appended, LogRecord, NewRecord
@@ -122,6 +123,27 @@ def test_waiting_on_several_partitions_ends_with_news_of_any(settings: KafkaSett
 
 
 # --- positions ----------------------------------------------------------------------------------------------------------
+
+
+class Sleeping:
+    """A consumer that sleeps through whatever it is given, and looks afterwards."""
+
+    def __init__(self, answers: int) -> None:
+        self.asked: list[int] = []
+        self._answers = answers
+
+    def poll(self, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
+        """Nothing, until it has been asked so often."""
+        self.asked.append(timeout_ms)
+        return {TopicPartition("t", 0): []} if len(self.asked) == self._answers else {}
+
+
+@pytest.mark.parametrize(("answers", "asked"), [(1, [5]), (3, [5, 10, 20]), (9, [5, 10, 20, 40, 25])])
+def test_a_wait_begins_with_a_glance(settings: KafkaSettings, answers: int, asked: list[int]) -> None:
+    reader = Reader(settings, "t")
+    reader._consumer = Sleeping(answers)
+    reader._poll(0.1)
+    assert reader._consumer.asked == asked
 
 
 def test_a_reader_may_go_back_and_forth(log: KafkaSourceLog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -15,7 +16,7 @@ from projections.views import Page
 from services.behind import Commits
 from services.demo_day import ACCOUNT as TEAM
 from services.demo_day import CONTACTS, day
-from services.sync import AHEAD, Behind, Sync
+from services.sync import AHEAD, AHEAD_SECONDS, Behind, Sync
 from tests.engine import Engine, Late
 from tests.examples import contact_said, meeting, stage
 from tests.simulation.crashing import SeededKeys
@@ -98,11 +99,21 @@ def test_what_was_decided_on_what_could_not_be_written_is_not_written_either() -
 
 def test_all_of_a_step_is_committed_when_it_returns() -> None:
     engine = Engine(2, Late())
-    engine.publish([*stage(), *(meeting(f"g{n}") for n in range(40))])
+    engine.publish([*stage(), *(meeting(f"g{n}") for n in range(4 * AHEAD))])
     for number in (1, 2):
         counts = engine.sync.step("0")
         assert counts is not None
         assert (counts.total(), engine.store.place("0")) == (2 * AHEAD, number * 2 * AHEAD)
+
+
+def test_a_step_begins_no_batch_when_it_has_taken_long_enough() -> None:
+    engine = Engine(2, Late())
+    engine.publish([*stage(), *(meeting(f"g{n}") for n in range(4 * AHEAD))])
+    elapsed = itertools.count(0.0, AHEAD_SECONDS / 3)
+    sync = Sync(engine.source, engine.store, engine.vault, engine.dead, engine.clock, 2, Late(), lambda: next(elapsed))
+    counts = sync.step("0")
+    assert counts is not None
+    assert (counts.total(), engine.store.place("0")) == (2 * 4, 2 * 4)
 
 
 def test_a_log_that_cannot_be_read_on_leaves_what_was_decided_committed() -> None:
