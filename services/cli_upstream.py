@@ -5,6 +5,7 @@ What must stay true: whoever publishes a file learns of each line what became of
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -140,13 +141,19 @@ def _add_translate(app: typer.Typer) -> None:
         if provider != "hubspot" and not user:
             raise BadInput("--user", f"required for {provider}: whose calendar is it?")
         window = _window(instant_of(since, "--from"), instant_of(until, "--to"))
-        bodies = [body for file in files for body in _bodies(file)]
+        read = [(file, _bodies(file)) for file in files]
+        bodies = [body for _, found in read for body in found]
+        places = [str(file) for file, found in read for _ in found]
         owned = wiring.owners_map(_bodies(owners)) if owners else None
         told = wiring.translate(provider, bodies, account=account, user=user, calendar=calendar, window=window, owners=owned)
         for event in told.events:
             put(event)
-        _say_left(told, json)
+        _say_left(told, places, json)
         raise typer.Exit(1 if told.refused else 0)
+
+
+_NUMBERED = re.compile(r"^body (\d+)(?=, |$)")
+"""How the adapters name a body that has no id: by its number. Whoever reads this knows it by its file."""
 
 
 def _window(low: int | None, high: int | None) -> tuple[datetime, datetime] | None:
@@ -160,19 +167,22 @@ def _window(low: int | None, high: int | None) -> tuple[datetime, datetime] | No
     return datetime.fromtimestamp(low / 1000, UTC), datetime.fromtimestamp(high / 1000, UTC)
 
 
-def _say_left(told: Any, json: bool) -> None:
-    """What is no source event yet, on standard error."""
+def _say_left(told: Any, places: list[str], json: bool) -> None:
+    """What is no source event yet, on standard error. `places`: where each body came from."""
     from services.cli import console
+
+    def named(what: str) -> str:
+        return _NUMBERED.sub(lambda body: places[int(body[1]) - 1], what)
 
     say = console(stderr=True)
     if json:
-        left = [{"refused": one.what, "reason": one.reason} for one in told.refused]
+        left = [{"refused": named(one.what), "reason": one.reason} for one in told.refused]
         left += [{"readFirst": one.kind, "id": one.id} for one in told.hints]
         for one in left:
             say.print(msgspec.json.encode(one).decode(), markup=False)
         return
     for refused in told.refused:
-        say.print(f"refused {refused.what}: {refused.reason}", markup=False)
+        say.print(f"refused {named(refused.what)}: {refused.reason}", markup=False)
     for hint in told.hints:
         say.print(f"must be read first: {hint.kind} {hint.id}", markup=False)
     say.print(f"{counted(len(told.events), 'event')}, {len(told.refused):,} refused, {len(told.hints):,} to be read first")

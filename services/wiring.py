@@ -476,23 +476,26 @@ def kafka_settings(settings: Settings) -> KafkaSettings:
     def clear(secret: SecretStr | None) -> str | None:
         return None if secret is None else secret.get_secret_value()
 
-    return KafkaSettings(
-        bootstrap=servers_of(settings.log or ""),
-        prefix=settings.kafka_topic_prefix,
-        security=settings.kafka_security,
-        mechanism=settings.kafka_mechanism,
-        username=settings.kafka_username,
-        password=clear(settings.kafka_password),
-        token_file=settings.kafka_token_file,
-        token_url=settings.kafka_token_url,
-        client_id=settings.kafka_client_id,
-        client_secret=clear(settings.kafka_client_secret),
-        scope=settings.kafka_scope,
-        ca_file=settings.kafka_ca_file,
-        certificate_file=settings.kafka_certificate_file,
-        key_file=settings.kafka_key_file,
-        key_password=clear(settings.kafka_key_password),
-    )
+    try:
+        return KafkaSettings(
+            bootstrap=servers_of(settings.log or ""),
+            prefix=settings.kafka_topic_prefix,
+            security=settings.kafka_security,
+            mechanism=settings.kafka_mechanism,
+            username=settings.kafka_username,
+            password=clear(settings.kafka_password),
+            token_file=settings.kafka_token_file,
+            token_url=settings.kafka_token_url,
+            client_id=settings.kafka_client_id,
+            client_secret=clear(settings.kafka_client_secret),
+            scope=settings.kafka_scope,
+            ca_file=settings.kafka_ca_file,
+            certificate_file=settings.kafka_certificate_file,
+            key_file=settings.kafka_key_file,
+            key_password=clear(settings.kafka_key_password),
+        )
+    except BadInput as error:
+        raise BadInput(f"RENDEZVOUS_KAFKA_{error.pointer.upper()}", error.reason) from None
 
 
 def topic_options(settings: Settings) -> TopicOptions:

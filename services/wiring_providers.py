@@ -18,7 +18,7 @@ from adapters.sqlite.deliveries import SqliteDeliveries
 from adapters.sqlite.grants import SqliteGrants
 from adapters.sqlite.inbox import SqliteInbox
 from adapters.sqlite.once import SqliteOnce
-from domain.errors import BadInput
+from domain.errors import BadInput, Stop
 from domain.outside import (
     Authority,
     Buckets,
@@ -40,6 +40,7 @@ from services.wiring import Installation, Shard, now
 if TYPE_CHECKING:
     # Loaded where they are used: who works on files alone need not wait for the providers' libraries.
     import httpx
+    from pydantic import SecretStr
 
     from adapters.http import Api, Throttle
     from adapters.hubspot.calling import Paths
@@ -71,11 +72,18 @@ class Outside:
     def envelope(self) -> Envelope:
         """What seals it: under the keys of the settings, else those of a file."""
         if self.settings.keys is not None:
-            return Envelope(keys_of(self.settings.keys.get_secret_value()))
+            return Envelope(self._told_keys(self.settings.keys))
         keyring = self._keyring()
         if keyring is None:
             raise BadInput("RENDEZVOUS_KEYS", "required beside a PostgreSQL store: keys that tokens of providers are sealed under")
         return Envelope(keyring.keys(), keyring.keys)
+
+    @staticmethod
+    def _told_keys(told: SecretStr) -> dict[str, bytes]:
+        try:
+            return keys_of(told.get_secret_value())
+        except Stop as error:
+            raise BadInput("RENDEZVOUS_KEYS", str(error)) from None
 
     def _keyring(self) -> KeyFile | None:
         """The file of keys, if they are ours to keep."""

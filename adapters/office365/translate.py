@@ -463,7 +463,7 @@ def _zone(name: object, pointer: str, *, exact: bool) -> zones.Zone | None:
         return None
     zone = zones.find(text)
     if zone is None and exact:
-        raise BadInput(pointer, f"no known time zone: {text[:80]!r}")
+        raise BadInput(pointer, f"no known time zone: {text[:80]!r}; the series can be carried once it is given one of the calendar's list")
     return zone or zones.GREENWICH
 
 

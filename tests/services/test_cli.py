@@ -342,6 +342,14 @@ def test_a_key_as_json_is_the_one_that_is_printed_otherwise(run: Run) -> None:
     assert len(run("connections", "new-key").out) == len(made["key"]) + 1
 
 
+def test_what_has_no_id_is_refused_by_its_file(run: Run, tmp_path: Path) -> None:
+    for name, body in {"one.json": {"items": []}, "two.json": [{"kind": "acl"}, 5]}.items():
+        (tmp_path / name).write_text(json.dumps(body), "utf-8")
+    ran = run("translate", "google", "one.json", "two.json", "--account", ACCOUNT, "--user", "501")
+    said = ["refused two.json, item 1: acl, not an event or a list of events", "refused two.json, item 2: not a JSON object"]
+    assert (ran.code, ran.err.splitlines()[:2]) == (1, said)
+
+
 def test_translating_as_json_says_what_was_refused_as_json(run: Run) -> None:
     Path("page.json").write_text(json.dumps({"items": [{"id": "x1", "status": "confirmed"}]}))
     ran = run("translate", "google", "page.json", "--account", ACCOUNT, "--user", "501", "--calendar", "ana@acme.example", "--json")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 from msgspec.structs import replace
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from adapters.envelope import About, Envelope, keys_of
@@ -17,6 +18,9 @@ from domain.errors import BadInput, NotFound, TryAgain
 from domain.outside import Grant, Sealed
 from services import cli, cli_connections
 from services.rotating import Keeping, remove_old, rotate
+from services.settings import Settings
+from services.wiring import Installation
+from services.wiring_providers import Outside
 from tests.examples import ACCOUNT
 from tests.services.consents import CRM, GOOGLE, PUBLIC, Consents
 
@@ -187,6 +191,15 @@ def test_a_new_key_is_one_that_seals_and_another_each_time(app: typer.Typer) -> 
     assert [len(key) for key in keys.values()] == [32, 32]
     about = About("62515", "google", "501", "grant")
     assert Envelope(keys).open(about, Envelope(keys).seal(about, b"secret")) == b"secret"
+
+
+@pytest.mark.parametrize("keys", ["hunter2", "a:aHVudGVyMg=="], ids=["not as a key is written", "too short"])
+def test_keys_that_are_none_are_refused_by_their_variable_and_not_shown(tmp_path: Path, keys: str) -> None:
+    parts = Installation(Settings(data=tmp_path, keys=SecretStr(keys)))
+    with pytest.raises(BadInput, match=r"^RENDEZVOUS_KEYS: ") as refused:
+        Outside(parts).envelope  # noqa: B018 - made when it is asked for
+    assert "hunter2" not in str(refused.value)
+    parts.close()
 
 
 @pytest.mark.parametrize("client", ["", "sandbox-client"], ids=["no provider is set up", "a provider is set up"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -61,6 +62,20 @@ def test_what_kafka_is_told_comes_from_the_variables(monkeypatch: pytest.MonkeyP
     )
     assert (cluster.username, cluster.password, "hunter2" in repr(cluster), "hunter2" in repr(settings)) == ("ana", "hunter2", False, False)
     assert (options.partitions, options.retention_ms) == (5, 30 * 86_400_000)
+
+
+@pytest.mark.parametrize(
+    ("told", "named"),
+    [
+        ({"kafka_security": "hunter2"}, "RENDEZVOUS_KAFKA_SECURITY: one of PLAINTEXT"),
+        ({"kafka_security": "SASL_SSL", "kafka_mechanism": "hunter2"}, "RENDEZVOUS_KAFKA_MECHANISM: one of PLAIN"),
+        ({"kafka_security": "SASL_SSL", "kafka_mechanism": "OAUTHBEARER"}, "RENDEZVOUS_KAFKA_TOKEN_FILE: OAUTHBEARER needs"),
+    ],
+)
+def test_what_kafka_cannot_be_told_is_refused_by_its_variable(told: dict[str, Any], named: str) -> None:
+    with pytest.raises(BadInput, match=f"^{named}") as refused:
+        kafka_settings(Settings(log="kafka://one:9092", **told))
+    assert "hunter2" not in str(refused.value)
 
 
 ONE = "postgresql://r:p%20w@one,two:5433/r?target_session_attrs=read-write"
