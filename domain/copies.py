@@ -193,6 +193,16 @@ def told(s: Sighting) -> list[Told]:
     return words
 
 
+def calling_off(words: list[Told]) -> list[Told]:
+    """The unbroken run of cancelling words at the end: it is cancelled from the first of them."""
+    run: list[Told] = []
+    for word in reversed(words):
+        if word.revision.state not in ("cancelled", "deleted"):
+            break
+        run.insert(0, word)
+    return run
+
+
 def uncovered(known: Content, hidden: Content) -> Content:
     return replace(
         known,

@@ -27,6 +27,7 @@ from domain.copies import (
     addresses_of,
     as_made,
     by_word,
+    calling_off,
     content_of,
     counting,
     first_start,
@@ -48,7 +49,7 @@ from domain.matching import Matched, Surroundings, match
 from domain.merging import History, Merged, merge
 from domain.people import key_of
 from domain.rows import by_original, is_series_known, is_suppressed, made_by, whole_and_single
-from domain.sighting import last, told_at
+from domain.sighting import last, told_at, told_by
 
 FORMERS = 20
 """Former shapes kept of a series."""
@@ -264,7 +265,7 @@ class _Settling:
     def _cancelled(self, s: Sighting, words: list[Told], content: Content) -> int | None:
         """From when on it is cancelled. A guest who removes his copy has declined, no more."""
         counts = ("cancelled", "deleted") if is_owners(s, content, self.around) else ("cancelled",)
-        return next((told_at(w.revision) for w in _run(words) if w.revision.state in counts), None)
+        return next((told_at(w.revision) for w in calling_off(words) if w.revision.state in counts), None)
 
     def _answers(self, others: list[Sighting], content: Content, speaker: str | None) -> dict[str, str]:
         """Other copies' owners' answers, by person key: of another's copy only its owner's answer counts. What the speaking
@@ -356,7 +357,7 @@ class _Settling:
         cancelled = word.state == "cancelled" or (word.state == "deleted" and is_owners(s, whose, self.around))
         if content is not None and any(as_made(content, told_at(word), told(m), original) for m in masters):
             content = None  # as its series has it: a sighting, no exception
-        at = told_at(_run(words)[0].revision if cancelled else word)
+        at = told_by(calling_off(words)[0].revision if cancelled else word)
         if content is None:
             return Exception_(original, cancelled=True, updated=at) if cancelled else None
         return Exception_(original, self._shown(content, original=original), cancelled, updated=at)
@@ -601,16 +602,6 @@ def _first_single_word(s: Sighting, since: int | None) -> Told | None:
 
 def _is_off(s: Sighting) -> bool:
     return last(s).state in ("deleted", "cancelled")
-
-
-def _run(words: list[Told]) -> list[Told]:
-    """The unbroken run of cancelling words at the end: it is cancelled from the first of them."""
-    run: list[Told] = []
-    for word in reversed(words):
-        if word.revision.state not in ("cancelled", "deleted"):
-            break
-        run.insert(0, word)
-    return run
 
 
 def _associations(rows: Sequence[Sighting]) -> tuple[tuple[str, ...], bool]:

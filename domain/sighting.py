@@ -21,6 +21,9 @@ from domain.source_events import DeletedData, MeetingData, PrivateMeetingData, S
 KEPT = 200
 """Revisions kept of one copy: the first, for the entry's name, and the newest; of a row also its newest deletion or restore."""
 
+CLOCKS_APART = 10_000
+"""How far (ms) a side's clock may be ahead of ours. A removal without a time is heard of by ours; what its series said, by its side's."""
+
 _EPOCH = datetime(1970, 1, 1)
 
 
@@ -130,6 +133,11 @@ def _heard(event: SourceEvent, recorded_at: int | None) -> int | None:
 def told_at(r: Revision) -> int:
     """When this was said (ms), as far as anybody knows: what is past is judged by it. The order of revisions is `compare`'s."""
     return r.updated if r.heard is None else r.heard
+
+
+def told_by(r: Revision) -> int:
+    """By when this was said at the latest, by its side's clock (ms)."""
+    return r.updated if r.heard is None else r.heard + CLOCKS_APART
 
 
 def placed(known: Sighting | None, seen: Sighting) -> Sighting:

@@ -6,7 +6,7 @@ nothing is written afterwards.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -330,6 +330,28 @@ def test_providers_whose_clocks_are_ten_minutes_off_are_kept_in_step(
         sides.move(made, 6)
         sides.live.settle(listened=False)
         assert_in_step(sides, "Kick-off", "Review")
+
+
+ENDS = {
+    "shifted": lambda sides, series: sides.shift(series, -3, 30),
+    "cancelled": lambda sides, series: sides.call_off(series, "Daily"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_what_a_series_has_behind_it_stays_whatever_its_calendar_removes(sides: Sides, end: Callable[[Sides, str], None]) -> None:
+    series = sides.make_daily("Daily", -3, 6)
+    sides.live.settle()
+    before = sides.in_timeline()
+    assert len(before) == 6
+    end(sides, series)
+    sides.live.settle()
+    sides.forget_cursors()
+    sides.live.settle()
+    past, to_come = sides.in_timeline()[:3], sides.in_timeline()[3:]
+    assert past == before[:3]
+    assert len(to_come) == 3
+    assert not set(to_come) & set(before)
 
 
 @pytest.mark.parametrize("away", ["calendar", "crm"])

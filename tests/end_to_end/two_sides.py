@@ -88,6 +88,25 @@ class Sides:
             return str(self.town.google.event(ANA, title, start, end, [BO])["id"])
         return self.town.office365.event(ANA, title, start, end, guests=[BO])
 
+    def make_daily(self, title: str, day: int, count: int) -> str:
+        """In the calendar, with Bo, a meeting a day from this one on, never one that is on now; its id there."""
+        start, end = self._zoned(day)
+        if self.provider == "google":
+            rule = [f"RRULE:FREQ=DAILY;COUNT={count}"]
+            return str(self.town.google.event(ANA, title, f"{start}Z", f"{end}Z", [BO], recurrence=rule)["id"])
+        span = {"type": "numbered", "startDate": start[:10], "numberOfOccurrences": count, "recurrenceTimeZone": "UTC"}
+        daily = {"pattern": {"type": "daily", "interval": 1}, "range": span}
+        return self.town.office365.event(ANA, title, start, end, guests=[BO], recurrence=daily)
+
+    def shift(self, event: str, day: int, minutes: int) -> None:
+        """In the calendar: all of a series that began on this day."""
+        start, end = ({"dateTime": edge, "timeZone": "UTC"} for edge in self._zoned(day, minutes))
+        (self.town.google if self.provider == "google" else self.town.office365).change(ANA, event, start=start, end=end)
+
+    def _zoned(self, day: int, minutes: int = 0) -> tuple[str, str]:
+        start, end = (edge + timedelta(hours=2, minutes=minutes) for edge in self._span(day))
+        return start.isoformat().removesuffix("+00:00"), end.isoformat().removesuffix("+00:00")
+
     def move(self, event: str, day: int) -> None:
         """In the calendar."""
         (self.town.google if self.provider == "google" else self.town.office365).move(ANA, event, *self._local(day))
