@@ -33,6 +33,7 @@ from domain.events import (
     Sighting,
     View,
 )
+from domain.layout import laid_out
 from domain.matching import Surroundings
 from domain.settling import Settled, settle
 from domain.sighting import News, joined, last, placed, united
@@ -454,6 +455,8 @@ def _main_calendar(
             )
             reason = "it was cancelled already" if cancelled else "a guest's copy is gone: his answer, not a cancellation"
             return Decision(Rule.CALENDAR_DELETES, Outcome.IGNORED, note={"reason": reason})
+        if copy.original is not None and settled.view is not None and not _is_shown_off(settled.view, copy):
+            return Decision(Rule.CALENDAR_DELETES, Outcome.IGNORED, note={"reason": "its series has it no more"})
         return Decision(Rule.CALENDAR_DELETES, Outcome.APPLIED)
     if absorbing or (known is None and before.copies):
         rule = Rule.ECHO if copy.origin == "rendezvous" else Rule.SAME_MEETING
@@ -467,6 +470,12 @@ def _main_calendar(
     if before.version == 0:
         return Decision(Rule.CONTACT_MATCH, Outcome.APPLIED)
     return Decision(Rule.CALENDAR_UPDATES, Outcome.APPLIED, note={"changed": list(changed)})
+
+
+def _is_shown_off(view: View, copy: Sighting) -> bool:
+    """Is the occurrence that this copy is shown as cancelled?"""
+    names = [name for name in (copy.original, copy.original_day) if name is not None]
+    return any(laid.original == name and laid.shown.status == "cancelled" for name in names for laid in laid_out(view, name, name + 1))
 
 
 def _losing(settled: Settled) -> dict[str, object] | None:

@@ -354,6 +354,19 @@ def test_past_occurrences_that_were_cancelled_before_their_series_changed_stay_c
     assert engine.shown()[:2] == [*weekly("03-03", status="cancelled"), *weekly("03-10")]
 
 
+def test_the_journal_says_which_removals_are_shown() -> None:
+    engine = staged(running(), running(CHANGE, rule="FREQ=WEEKLY;COUNT=4", start="2026-03-04T10:00:00"))
+    left, gone, off = (occurrence_deleted(f"2026-03-{day}T09:00:00Z", CHANGE + 1) for day in ("03", "17", "18"))
+    engine.tell(left, gone, off)
+    assert [engine.decided(told)[0] for told in (left, gone, off)] == [
+        ("calendar-deletes", "ignored"),
+        ("calendar-deletes", "ignored"),
+        ("calendar-deletes", "applied"),
+    ]
+    assert engine.notes(left) == [{"reason": "its series has it no more"}]
+    assert engine.shown() == [*weekly("03-03", "03-10"), *weekly("03-18", status="cancelled"), *weekly("03-25")]
+
+
 def test_a_past_occurrence_of_a_series_that_still_makes_it_can_be_cancelled() -> None:
     shorter = running(CHANGE, rule="FREQ=WEEKLY;COUNT=4")
     engine = same_in_any_order(running(), shorter, occurrence_deleted("2026-03-03T09:00:00Z", CHANGE + 1))
