@@ -404,6 +404,8 @@ def _main(
         return Decision(Rule.PRIVATE, Outcome.IGNORED)
     if removes_nothing(copy, word, before.copies.values()):
         return Decision(Rule.CALENDAR_DELETES, Outcome.IGNORED, note={"reason": "outside the window that was read"})
+    if news in (News.STALE, News.KNOWN) and _is_what_we_wrote(known, copy):
+        return Decision(Rule.ECHO, Outcome.IGNORED, note={"revision": "already known"})
     if news is News.STALE or news is News.KNOWN:
         return Decision(Rule.STALE, Outcome.IGNORED, note={"taken": list(changed)} if changed else None)
     if settled.view is None:
@@ -413,6 +415,15 @@ def _main(
     if copy.side == "crm":
         return _main_crm(before, known, copy, settled, changed, absorbing)
     return _main_calendar(before, known, copy, word, settled, changed, absorbing)
+
+
+def _is_what_we_wrote(known: Sighting | None, copy: Sighting) -> bool:
+    """Is this word no news because a side's answer to our own write told it before? A side may say in words of its own what was
+    written, as a time in another zone; its revision is the same by when it was made."""
+    if known is None or copy.origin != "rendezvous":
+        return False
+    told = {r.event for r in known.revisions}
+    return all(r.event in told or any(r.updated == one.updated for one in known.revisions) for r in copy.revisions)
 
 
 def _main_crm(

@@ -211,6 +211,24 @@ def test_a_confirmed_write_is_no_news_when_it_comes_back() -> None:
     assert [e["links"] for e in engine.timeline()] == [{"hubspot": "900", "google": "w1"}]
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"start": "2026-04-07T08:00:00", "timeZone": "UTC"}, {"guests": (BO,)}],
+    ids=["as it was written", "in another zone", "with guests"],
+)
+def test_our_own_row_is_no_news_when_it_comes_back_in_whatever_words(fields: dict[str, Any]) -> None:
+    engine = staged(configured(-1, policy=BOTH), meeting())
+    (ask,) = asked(engine)
+    engine.tell(confirmed(engine, ask, id="800", revision="r1", icalUid=None))
+    echo = row("800", 0.5, origin="rendezvous", created=hour(0.5), provenance={"link": str(_stream(engine))}, **{"guests": (), **fields})
+    engine.tell(echo)
+    assert engine.decided(echo) == [("echo", "ignored")]
+    later = row("800", 2, origin="rendezvous", title="Renamed", guests=(), provenance={"link": str(_stream(engine))})
+    engine.tell(later)
+    assert engine.decided(later)[0] == ("crm-updates", "applied")
+    assert len(asked(engine)) == 2
+
+
 def test_an_echo_that_overtakes_its_confirmation_asks_for_nothing_either() -> None:
     engine = staged(row(guests=()))
     (ask,) = asked(engine)
