@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from domain import layout
 from domain.copies import content_of, is_deleted, is_off, is_owners, is_private, outside, told
 from domain.events import Ask, Content, Guest, Part, Revision, Shown, Sighting, View
-from domain.matching import Surroundings
+from domain.matching import Surroundings, invited
 from domain.mentions import alike
 from domain.merging import merge
 from domain.people import key_of
@@ -230,9 +230,10 @@ def _to_crm(part: Part, rows: Sequence[Sighting], crm: Sequence[Sighting], calen
     if layout.is_series(part) or any(r.origin not in _OURS for r in crm):
         return []
     cancelled = part.cancelled_from is not None
+    counted = [s for s in calendar if outside(s, calendar, around) is None]
     if rows:
-        return _row_changed(part, max(rows, key=_newest), cancelled)
-    copies = [s for s in calendar if s.original is None and outside(s, calendar, around) is None]
+        return _row_changed(part, max(rows, key=_newest), cancelled, counted, around)
+    copies = [s for s in counted if s.original is None]
     if crm or not copies or not part.shown.contacts or cancelled:
         return []
     copy = max(copies, key=lambda s: (is_owners(s, content_of(told(s)), around), *_newest(s)))
@@ -240,19 +241,22 @@ def _to_crm(part: Part, rows: Sequence[Sighting], crm: Sequence[Sighting], calen
     return [_ask(CRM, copy.user or "", "create", content, uid=copy.uid)]
 
 
-def _row_changed(part: Part, row: Sighting, cancelled: bool) -> list[Ask]:
+def _row_changed(part: Part, row: Sighting, cancelled: bool, calendar: Sequence[Sighting], around: Surroundings) -> list[Ask]:
     theirs = content_of(told(row))
     assert theirs is not None
     changed = _differing(part.shown, theirs, time_too=True)
-    new = tuple(c for c in part.shown.contacts if c not in theirs.contacts) if row.origin == "rendezvous" else ()
+    ours = row.origin == "rendezvous"
+    new = tuple(c for c in part.shown.contacts if c not in theirs.contacts) if ours else ()
+    gone = invited(calendar, around).difference(part.shown.contacts) if ours else set[str]()
+    left = tuple(c for c in theirs.contacts if c not in gone)
     off = is_off(_word(row))
     if cancelled and not off:
         changed = (*changed, "status")
-    if new:
+    if new or left != theirs.contacts:
         changed = (*changed, "associations")
     if not changed or off:  # what the CRM has called off is the CRM's business
         return []
-    content = replace(_with(theirs, part.shown, changed), contacts=(*theirs.contacts, *new))
+    content = replace(_with(theirs, part.shown, changed), contacts=(*left, *new))
     return [_ask(CRM, row.user or "", "update", content, changed, row, cancelled=cancelled)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ from domain.account import Account
 from domain.connection import Connection
 from domain.contact import Contact
 from domain.decisions import Decision, Outcome, Rule
-from domain.events import Guest
+from domain.events import Guest, Sighting
 from domain.people import Person
 
 
@@ -107,3 +108,10 @@ def meant_by(told: str, by_hand: bool, around: Surroundings) -> tuple[str, Rule 
     if never is Rule.OWN_DOMAIN and by_hand:
         never = None
     return contact.id, never
+
+
+def invited(copies: Iterable[Sighting], around: Surroundings) -> set[str]:
+    """The contacts whom calendars name, or named once, as guests of this meeting: they stand by that, and leave when they are taken off,
+    whatever our own row in the CRM repeats."""
+    people = {g.person for s in copies if s.side == "calendar" for r in s.revisions if r.content is not None for g in r.content.guests}
+    return {contact for person in people for contact in around.judged(person).contacts}

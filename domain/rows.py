@@ -14,6 +14,7 @@ from domain import layout
 from domain.copies import content_of, told
 from domain.events import Part, Shown, Sighting, View
 from domain.identity import starts_of
+from domain.matching import Surroundings, invited
 
 
 def whole_and_single(crm: Sequence[Sighting], calendar: Sequence[Sighting]) -> tuple[list[Sighting], list[Sighting]]:
@@ -74,3 +75,29 @@ def made_by(parts: Sequence[Part], original: int) -> Shown | None:
             if laid.original == original:
                 return replace(laid.shown, start=laid.slot.local)
     return None
+
+
+# --- with whom they are associated -----------------------------------------------------------------------------------------
+
+
+def associations(rows: Sequence[Sighting]) -> tuple[tuple[str, ...], bool]:
+    """The contacts that rows are associated with, and whether a hand did it: HubSpot's own sync is none."""
+    found: dict[str, None] = {}
+    by_hand = False
+    for row in rows:
+        content = content_of(told(row))
+        if content is not None and content.contacts:
+            found.update(dict.fromkeys(content.contacts))
+            by_hand = by_hand or row.origin in ("user", "rendezvous")
+    return tuple(sorted(found)), by_hand
+
+
+def associated(rows: Sequence[Sighting], calendar: Collection[Sighting], around: Surroundings) -> tuple[tuple[str, ...], bool]:
+    """The same, without those whom a row of ours only repeats from the calendar: they stand by being guests, and leave with that."""
+    ours = [row for row in rows if row.origin == "rendezvous"]
+    if not ours or not calendar:
+        return associations(rows)
+    guests = invited(calendar, around)
+    said, by_hand = associations([row for row in rows if row.origin != "rendezvous"])
+    more = [c for c in associations(ours)[0] if (c if (known := around.contact(c)) is None else known.id) not in guests]
+    return tuple(sorted({*said, *more})), by_hand or bool(more)

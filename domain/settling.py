@@ -48,7 +48,7 @@ from domain.events import Content, Exception_, Former, Guest, Part, Shown, Sight
 from domain.matching import Matched, Surroundings, match
 from domain.merging import History, Merged, merge
 from domain.people import key_of
-from domain.rows import by_original, is_series_known, is_suppressed, made_by, whole_and_single
+from domain.rows import associated, associations, by_original, is_series_known, is_suppressed, made_by, whole_and_single
 from domain.sighting import last, told_at, told_by
 
 FORMERS = 20
@@ -146,7 +146,7 @@ class _Settling:
     ) -> Settled:
         masters, speaking = self._speaking([s for s in calendar if s.original is None])
         if rows:
-            self.associated, self.by_hand = _associations(rows)
+            self.associated, self.by_hand = associated(rows, calendar, self.around)
         parts = self._parts(masters, speaking, calendar, rows)
         occurrences = [s for s in calendar if s.original is not None]
         exceptions = self._exceptions(occurrences, parts, masters, speaking, single_rows) if occurrences or single_rows else []
@@ -409,12 +409,12 @@ class _Settling:
         if base is None:
             content = words[-1].content
             assert content is not None
-            contacts = _associations([row])
+            contacts = associations([row])
             shown = self._shown(content, contacts, original)
             return Exception_(original, shown, row_cancelled, loose=True, updated=words[-1].revision.updated)
         head = [(0, base)]
         shown = self._overlaid(base, head, [row], time_too=False)
-        shown = self._also_for(shown, _associations([row]))
+        shown = self._also_for(shown, associations([row]))
         if shown == base and not row_cancelled:
             return made
         kept = made or Exception_(original, updated=words[-1].revision.updated)
@@ -602,18 +602,6 @@ def _first_single_word(s: Sighting, since: int | None) -> Told | None:
 
 def _is_off(s: Sighting) -> bool:
     return last(s).state in ("deleted", "cancelled")
-
-
-def _associations(rows: Sequence[Sighting]) -> tuple[tuple[str, ...], bool]:
-    """The contacts that rows are associated with, and whether a hand did it: HubSpot's own sync is none."""
-    found: dict[str, None] = {}
-    by_hand = False
-    for row in rows:
-        content = content_of(told(row))
-        if content is not None and content.contacts:
-            found.update(dict.fromkeys(content.contacts))
-            by_hand = by_hand or row.origin in ("user", "rendezvous")
-    return tuple(sorted(found)), by_hand
 
 
 def _gathered(crm: Sequence[Sighting], field: str) -> tuple[str, ...]:

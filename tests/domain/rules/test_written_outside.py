@@ -229,6 +229,25 @@ def test_our_own_row_is_no_news_when_it_comes_back_in_whatever_words(fields: dic
     assert len(asked(engine)) == 2
 
 
+def test_whom_the_calendar_takes_off_leaves_also_where_our_own_row_names_him() -> None:
+    engine = staged(configured(-1, policy=BOTH), meeting(guests=(BO, CY)))
+    (ask,) = asked(engine)
+    assert ask.content.contacts == ("151", "152")
+    engine.tell(confirmed(engine, ask, id="800", revision="r1", icalUid=None))
+    mine: Event = {"origin": "rendezvous", "guests": (), "provenance": {"link": str(_stream(engine))}}
+    engine.tell(row("800", 1, contacts=("151", "152", "153"), **mine))  # a hand associated the third
+    engine.tell(meeting(revision=2, guests=(CY,)))
+    assert [len(engine.titles(contact)) for contact in ("151", "152", "153")] == [0, 1, 1]
+    (*_, ask) = asked(engine)
+    assert (ask.action, ask.changed, ask.content.contacts) == ("update", ("associations",), ("152", "153"))
+    engine.tell(confirmed(engine, ask, 2.5, id="800", revision="r2", icalUid=None))
+    engine.tell(row("800", 2.5, contacts=("152", "153"), **mine))
+    assert len(asked(engine)) == 2
+    engine.tell(meeting(revision=3, guests=(BO, CY)))
+    assert [len(engine.titles(contact)) for contact in ("151", "152", "153")] == [1, 1, 1]
+    assert asked(engine)[-1].content.contacts == ("152", "153", "151")
+
+
 def test_an_echo_that_overtakes_its_confirmation_asks_for_nothing_either() -> None:
     engine = staged(row(guests=()))
     (ask,) = asked(engine)
