@@ -554,7 +554,9 @@ class _Settling:
     ) -> Matched:
         """Who was matched before stays so, but for what merges and erasures made of them since."""
         now = {c: self._now(c) for c in {*contacts, *by_guest.values()}}
-        gone = {c for c in now if (found := self.around.contact(c)) is not None and found.erased}
+        gone = {c for c in now if (found := self.around.contact(c)) is not None and found.erased} | self._without_ground(
+            guests, now, by_guest
+        )
         more = {j.key: j for g in guests if key_of(g.person) in self.again and (j := self.around.judged(g.person)).contacts}
         for judged in more.values():
             self.decisions.update({(d.guest, d.contact): d for d in judged.decisions})
@@ -565,6 +567,17 @@ class _Settling:
             tuple([g for g in guests if key_of(g.person) in keys and not self.around.person(g.person).erased]),
             (),
         )
+
+    def _without_ground(self, guests: tuple[Guest, ...], contacts: Collection[str], by_guest: dict[str, str]) -> set[str]:
+        """The contacts who stood by an address alone that is erased now: another contact had it, too."""
+        erased = {key_of(g.person) for g in guests if self.around.person(g.person).erased}
+        if not erased:
+            return set()
+        living = [g for g in guests if key_of(g.person) not in erased]
+        others = {c for g in living for c in (by_guest.get(key_of(g.person)), *self.around.judged(g.person).contacts)}
+        return {
+            c for c in contacts if c not in others and (found := self.around.contact(c)) is not None and erased.intersection(found.keys)
+        }
 
     def _also_for(self, shown: Shown, associated: tuple[tuple[str, ...], bool]) -> Shown:
         """The same, and for the contacts that CRM rows are associated with."""

@@ -158,6 +158,18 @@ def test_the_other_guests_keep_their_entries(story: tuple[Event, ...]) -> None:
     assert BO not in [p["email"] for p in engine.timeline("152")[0]["participants"]]
 
 
+MOVED_ON = contact("160", "other@late.example", 1.5, kind="contact.updated")
+
+
+@pytest.mark.parametrize("since", [(), (MOVED_ON,)], ids=["he has it still", "he has another by now"])
+def test_whoever_had_an_address_that_is_erased_stands_by_it_no_more(since: tuple[Event, ...]) -> None:
+    """As if the log were decided anew: what was sealed under it is nobody's."""
+    engine = staged(NAMED, contact("160", BO, -10), meeting(guests=(BONA, CY))).tell(*since)
+    assert engine.shown("160") == ENTRY
+    engine.tell(ERASED)
+    assert (engine.shown("151"), engine.shown("160"), engine.shown("152")) == ([], [], ENTRY)
+
+
 def test_his_own_timeline_is_empty_and_the_contact_is_erased() -> None:
     engine = staged(NAMED, meeting(guests=(BONA, CY)), ERASED)
     found = engine.views.contact(ACCOUNT, "151")
