@@ -186,6 +186,7 @@ class Contacts:
         # Before the commit: if we die in between, the event is decided again and destroys what is destroyed already.
         self.vault.erase(account, keys)
         desk.forget_people()
+        others = dict.fromkeys(one for key in keys for one in desk.contacts_of(key) if one not in group)
         for key in keys:
             for one in group:
                 desk.put("addresses", key, one, gone=True)
@@ -194,6 +195,8 @@ class Contacts:
                 common = self._common(one) | {"at": at}
                 desk.record_contact(one, ContactErased(**common, keys=keys if one == told[0] else ()))
         self._rejudge_with(keys)
+        for one in others:  # who has an address that is erased is nobody whom an association may name
+            self._dissociate(one)
         return (Decision(Rule.ERASED, outcome, contact=told[0]),)
 
     def _erased_again(self, known: Contact, event: SourceEvent) -> Decisions:

@@ -170,6 +170,13 @@ def test_whoever_had_an_address_that_is_erased_stands_by_it_no_more(since: tuple
     assert (engine.shown("151"), engine.shown("160"), engine.shown("152")) == ([], [], ENTRY)
 
 
+def test_whoever_has_an_address_that_is_erased_is_named_by_no_association() -> None:
+    engine = staged(NAMED, contact("160", BO, -10), row(guests=(CY,), contacts=("152", "160")))
+    assert engine.shown("160") == ENTRY
+    engine.tell(ERASED)
+    assert (engine.shown("160"), engine.shown("152")) == ([], ENTRY)
+
+
 def test_his_own_timeline_is_empty_and_the_contact_is_erased() -> None:
     engine = staged(NAMED, meeting(guests=(BONA, CY)), ERASED)
     found = engine.views.contact(ACCOUNT, "151")
