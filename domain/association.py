@@ -11,16 +11,12 @@ from msgspec.structs import replace
 from domain.events import MeetingRevised, Shown, Sighting, View
 from domain.matching import Surroundings, meant_by
 from domain.meeting import Cause, Meeting
+from domain.rows import by_hand
 
 
 def contacts_of(copy: Sighting) -> set[str]:
     """The contacts that a copy ever was associated with."""
     return {contact for r in copy.revisions if r.content is not None for contact in r.content.contacts}
-
-
-def by_hand(copy: Sighting) -> bool:
-    """Did a hand make the row's associations? HubSpot's own calendar sync and a booking are none."""
-    return copy.origin in ("user", "rendezvous")
 
 
 def dissociate(meeting: Meeting, contact: str, cause: Cause, around: Surroundings) -> MeetingRevised | None:

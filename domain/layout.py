@@ -112,9 +112,9 @@ def _except(found: dict[int, Laid], exception: Exception_, view: View, low: int,
         found.pop(exception.original, None)
         return
     part, made = _part_making(view, exception.original)
+    cancelled = exception.cancelled and not _left_with_its_series(exception, view, part, made, base)
     if part is None or not is_series(part):
         made = base is not None
-    cancelled = exception.cancelled and not _left_with_its_series(exception, view, part, base)
     # Of the past that stays, what was cancelled in its place stays in it; what was moved is judged by where it went.
     made = made or (base is not None and exception.shown is None)
     shown = exception.shown or (base.shown if base else None)
@@ -137,22 +137,22 @@ def _part_making(view: View, original: int) -> tuple[Part | None, bool]:
     return (view.parts[0] if view.parts else None), False
 
 
-def _left_with_its_series(exception: Exception_, view: View, part: Part | None, base: Laid | None) -> bool:
+def _left_with_its_series(exception: Exception_, view: View, part: Part | None, made: bool, base: Laid | None) -> bool:
     """Was it past when its series ceased to make it, and called off by that alone? A provider removes the occurrences that a changed
     or deleted series has no more, also those at which people did meet; what nobody could call off any more, nobody has."""
-    ended = None if part is None else _ceased(view, part, exception.original)
+    ended = None if part is None else _ceased(view, part, made, exception.original)
     if ended is None or exception.updated < ended:
         return False
     at = own_slot(exception.shown) if exception.shown is not None else (base.slot if base is not None else None)
     return at is not None and at.end <= ended
 
 
-def _ceased(view: View, part: Part, original: int) -> int | None:
-    """When its series ceased to make this occurrence, in ms; None if it makes it still, or never did as far as is known."""
+def _ceased(view: View, part: Part, made: bool, original: int) -> int | None:
+    """When its series ceased to make this occurrence, in ms; None if it makes it still (`made`), or never did as far as is known."""
+    if made:
+        return part.cancelled_from
     if original == part.first:
         return None
-    if is_series(part) and recurrence.makes(shape(part), original):
-        return part.cancelled_from
     ends = [f.until for p in view.parts for f in p.formers if recurrence.makes(shape(f), original)]
     return max(ends, default=part.since)
 

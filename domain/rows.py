@@ -80,16 +80,21 @@ def made_by(parts: Sequence[Part], original: int) -> Shown | None:
 # --- with whom they are associated -----------------------------------------------------------------------------------------
 
 
+def by_hand(row: Sighting) -> bool:
+    """Did a hand make the row's associations? HubSpot's own calendar sync and a booking are none."""
+    return row.origin in ("user", "rendezvous")
+
+
 def associations(rows: Sequence[Sighting]) -> tuple[tuple[str, ...], bool]:
-    """The contacts that rows are associated with, and whether a hand did it: HubSpot's own sync is none."""
+    """The contacts that rows are associated with, and whether a hand did it."""
     found: dict[str, None] = {}
-    by_hand = False
+    hand = False
     for row in rows:
         content = content_of(told(row))
         if content is not None and content.contacts:
             found.update(dict.fromkeys(content.contacts))
-            by_hand = by_hand or row.origin in ("user", "rendezvous")
-    return tuple(sorted(found)), by_hand
+            hand = hand or by_hand(row)
+    return tuple(sorted(found)), hand
 
 
 def associated(rows: Sequence[Sighting], calendar: Collection[Sighting], around: Surroundings) -> tuple[tuple[str, ...], bool]:
@@ -98,6 +103,6 @@ def associated(rows: Sequence[Sighting], calendar: Collection[Sighting], around:
     if not ours or not calendar:
         return associations(rows)
     guests = invited(calendar, around)
-    said, by_hand = associations([row for row in rows if row.origin != "rendezvous"])
+    said, hand = associations([row for row in rows if row.origin != "rendezvous"])
     more = [c for c in associations(ours)[0] if (c if (known := around.contact(c)) is None else known.id) not in guests]
-    return tuple(sorted({*said, *more})), by_hand or bool(more)
+    return tuple(sorted({*said, *more})), hand or bool(more)
